@@ -1,0 +1,91 @@
+//! Everything that inference needs, loaded.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use burn::tensor::Device;
+use regard_nn::{Init, Model};
+use regard_text::Tokenizers;
+
+use crate::{BundleConfig, DecodeError, RunDirectory, load_parameters};
+
+/// A run's configuration, tokenizers and weights.
+#[derive(Debug)]
+pub struct Bundle {
+    /// What `config.toml` says.
+    pub config: BundleConfig,
+    /// Those of training.
+    pub tokenizers: Tokenizers,
+    /// The model, ready for evaluation.
+    pub model: Model,
+    /// The step whose weights these are.
+    pub step: u64,
+}
+
+/// Which checkpoint of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// The best by validation.
+    Best,
+    /// The last written.
+    Last,
+    /// That of a step.
+    Step(u64),
+}
+
+impl FromStr for Checkpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "best" => Ok(Self::Best),
+            "last" => Ok(Self::Last),
+            _ => text
+                .parse()
+                .map(Self::Step)
+                .map_err(|_| format!("expected `best`, `last` or a step, got `{text}`")),
+        }
+    }
+}
+
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Best => f.write_str("`best`"),
+            Self::Last => f.write_str("`last`"),
+            Self::Step(step) => write!(f, "at step {step}"),
+        }
+    }
+}
+
+impl Bundle {
+    /// Loads a run on a device. Give a device without autodiff: nothing here is differentiated.
+    ///
+    /// # Errors
+    ///
+    /// If the directory holds no run, the checkpoint is missing or damaged, or the parts do not fit together.
+    pub fn load(
+        run: impl AsRef<Path>,
+        checkpoint: Checkpoint,
+        device: &Device,
+    ) -> Result<Self, DecodeError> {
+        let run = RunDirectory::open(run.as_ref())?;
+        let config = BundleConfig::read(&run.config())?;
+        let step = run.find(checkpoint)?;
+        let tokenizers = Tokenizers::load(run.path())?;
+        // The seed does not matter: every value is replaced.
+        let model = config.model.init(
+            tokenizers.source().vocabulary_size(),
+            tokenizers.target().vocabulary_size(),
+            &Init::new(0, device),
+        );
+        let model = load_parameters(model, &run.weights(step))?;
+        Ok(Self {
+            config,
+            tokenizers,
+            model,
+            step,
+        })
+    }
+}

@@ -1,0 +1,144 @@
+//! The sections that a model needs to be used: `[tokenizer]`, `[model]`, `[decode]`.
+
+use std::path::Path;
+
+use regard_nn::{ModelConfig, TransformerConfig};
+use regard_text::TokenizerConfig;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::section::suggestion;
+use crate::{DecodeError, FORMAT, Problems, parse, read_section};
+
+/// The `[decode]` section: how text is translated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DecodeConfig {
+    /// Most tokens of a source, at least 1; what stands behind is cut off and counted. Default 1,024.
+    pub max_source_length: usize,
+    /// Most tokens of a translation per source token, above 0. Default 2.
+    pub max_target_ratio: f64,
+    /// Tokens a translation may have beyond that. Default 10, since short sources vary most.
+    pub max_target_extra: usize,
+    /// Largest padded size of a batch, in source tokens, at least 1. Default 4,096.
+    pub batch_tokens: usize,
+}
+
+impl Default for DecodeConfig {
+    fn default() -> Self {
+        Self {
+            max_source_length: 1024,
+            max_target_ratio: 2.0,
+            max_target_extra: 10,
+            batch_tokens: 4096,
+        }
+    }
+}
+
+impl DecodeConfig {
+    /// Everything that is wrong, one sentence each, beginning with the key.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (key, value) in [
+            ("max_source_length", self.max_source_length),
+            ("batch_tokens", self.batch_tokens),
+        ] {
+            if value == 0 {
+                problems.push(format!("{key}: expected at least 1, got 0"));
+            }
+        }
+        if !(self.max_target_ratio > 0.0 && self.max_target_ratio.is_finite()) {
+            problems.push(format!(
+                "max_target_ratio: expected a number above 0, got {}",
+                self.max_target_ratio
+            ));
+        }
+        problems
+    }
+
+    /// Most tokens of a translation of `source_length` tokens.
+    pub fn target_limit(&self, source_length: usize) -> usize {
+        (source_length as f64 * self.max_target_ratio).round() as usize + self.max_target_extra
+    }
+}
+
+/// What a run's `config.toml` says about its model; the other sections are for training.
+#[derive(Clone, Debug)]
+pub struct BundleConfig {
+    /// The `[tokenizer]` section.
+    pub tokenizer: TokenizerConfig,
+    /// The `[model]` section.
+    pub model: ModelConfig,
+    /// The `[decode]` section.
+    pub decode: DecodeConfig,
+}
+
+impl BundleConfig {
+    /// Reads a run's `config.toml`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, is of a later format, or says something impossible.
+    pub fn read(path: &Path) -> Result<Self, DecodeError> {
+        let table = parse(path)?;
+        check_format(path, &table)?;
+        let mut problems = Problems::default();
+        let config = Self {
+            tokenizer: read_section(&table, "tokenizer", &mut problems),
+            model: read_model(&table, &mut problems),
+            decode: read_section(&table, "decode", &mut problems),
+        };
+        config.check(&mut problems);
+        problems.or(path, config)
+    }
+
+    /// Notes everything that is wrong.
+    pub fn check(&self, problems: &mut Problems) {
+        problems.extend(self.tokenizer.problems());
+        problems.add_section("model", self.model.problems());
+        problems.add_section("decode", self.decode.problems());
+        if self.model.needs_joint_vocabulary() && !self.tokenizer.shared {
+            problems.add(
+                "`model.tie`: `all` needs one vocabulary for both sides, but `tokenizer.shared` is false".into(),
+            );
+        }
+    }
+}
+
+/// Reads the `[model]` section: `kind` says which keys it has.
+pub fn read_model(config: &Table, problems: &mut Problems) -> ModelConfig {
+    let mut config = config.clone();
+    let kind = config
+        .get_mut("model")
+        .and_then(Value::as_table_mut)
+        .and_then(|model| model.remove("kind"));
+    match &kind {
+        Some(Value::String(kind)) if ModelConfig::KINDS.contains(&kind.as_str()) => {}
+        None => problems.add(format!(
+            "`model.kind`: missing; expected one of {}",
+            ModelConfig::KINDS.join(", ")
+        )),
+        Some(Value::String(kind)) => problems.add(format!(
+            "`model.kind`: unknown kind `{kind}`{}",
+            suggestion(kind, ModelConfig::KINDS)
+        )),
+        Some(other) => problems.add(format!(
+            "`model.kind`: expected a string, got {}",
+            other.type_str()
+        )),
+    }
+    ModelConfig::Transformer(read_section::<TransformerConfig>(
+        &config, "model", problems,
+    ))
+}
+
+fn check_format(path: &Path, config: &Table) -> Result<(), DecodeError> {
+    match config.get("format").and_then(Value::as_integer) {
+        Some(found) if found > FORMAT => Err(DecodeError::Format {
+            path: path.into(),
+            found,
+            supported: FORMAT,
+        }),
+        _ => Ok(()),
+    }
+}

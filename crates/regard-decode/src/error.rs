@@ -1,0 +1,126 @@
+use std::io;
+use std::path::PathBuf;
+
+use regard_text::TextError;
+
+/// What can go wrong between a run directory and a translation.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// A file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The path holds no run.
+    #[error("`{}` is not a run directory: it has no `config.toml`", path.display())]
+    NotARun {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The run has not written what was asked for.
+    #[error("`{}` has no checkpoint {wanted}", path.display())]
+    NoCheckpoint {
+        /// The run directory.
+        path: PathBuf,
+        /// `best`, `last` or a step.
+        wanted: String,
+        /// Steps that do have one.
+        steps: Vec<u64>,
+    },
+    /// A later version wrote this.
+    #[error("`{}` has format {found}; this program reads formats up to {supported}", path.display())]
+    Format {
+        /// The run directory.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The newest format known here.
+        supported: i64,
+    },
+    /// A configuration is not TOML.
+    #[error("`{}` is not valid TOML", path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said, with line and column.
+        source: Box<toml::de::Error>,
+    },
+    /// Values of a configuration cannot be used; all of them.
+    #[error("`{}` has {}:\n  {}", path.display(), count(problems), problems.join("\n  "))]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// One sentence each.
+        problems: Vec<String>,
+    },
+    /// A file of tensors is damaged or something else.
+    #[error("`{}` is not a readable safetensors file: {reason}", path.display())]
+    Tensors {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        reason: String,
+    },
+    /// A file of tensors belongs to another model.
+    #[error("`{}` does not fit the model:\n  {}", path.display(), problems.join("\n  "))]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// One sentence for each parameter that is missing, left over or of another shape.
+        problems: Vec<String>,
+    },
+    /// A tokenizer or text failed.
+    #[error(transparent)]
+    Text(#[from] TextError),
+}
+
+fn count(problems: &[String]) -> String {
+    match problems.len() {
+        1 => "a problem".into(),
+        n => format!("{n} problems"),
+    }
+}
+
+impl DecodeError {
+    /// What to do about it, in one sentence; `None` where the message says it already.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotARun { .. } => Some(
+                "name a directory that `regard train` wrote, for example runs/toy-transformer"
+                    .into(),
+            ),
+            Self::NoCheckpoint { steps, .. } if steps.is_empty() => {
+                Some("the run has not written a checkpoint yet; train on with `--resume`".into())
+            }
+            Self::NoCheckpoint { steps, .. } => {
+                Some(format!("there are checkpoints at steps {steps:?}"))
+            }
+            Self::Format { .. } => {
+                Some("use the version of Regard that wrote it, or a later one".into())
+            }
+            Self::Tensors { .. } => Some(
+                "the file is damaged: choose another checkpoint with `--checkpoint STEP`".into(),
+            ),
+            Self::Mismatch { .. } => {
+                Some("weights and configuration must come from the same run".into())
+            }
+            Self::Write { .. } => {
+                Some("check that the directory exists, is writable and has space left".into())
+            }
+            Self::Text(error) => error.hint(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod bench;
+mod bundle;
+mod config;
+mod error;
+mod files;
+mod run;
+mod search;
+mod section;
+mod translator;
+mod weights;
+
+pub use bench::{DecodeBench, DecodeSpeed, bench_decode, peak_memory_mib};
+pub use bundle::{Bundle, Checkpoint};
+pub use config::{BundleConfig, DecodeConfig, read_model};
+pub use error::DecodeError;
+pub use files::write_atomically;
+pub use run::{FORMAT, RunDirectory};
+pub use search::{Hypothesis, TargetLength, greedy};
+pub use section::{Problems, check_sections, parse, read_section};
+pub use translator::{Alignment, Translation, Translator};
+pub use weights::{
+    NamedTensor, ParameterPath, TensorFile, load_parameters, parameters, write_tensors,
+};

@@ -1,0 +1,194 @@
+//! The names of the files in a run directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::files::{partial_path, read_text};
+use crate::{Checkpoint, DecodeError, write_atomically};
+
+/// The newest format of run directories known here; `format` in `config.toml`.
+pub const FORMAT: i64 = 1;
+
+/// A directory that holds all of a run: configuration, tokenizer, logs, checkpoints.
+#[derive(Clone, Debug)]
+pub struct RunDirectory {
+    path: PathBuf,
+}
+
+impl RunDirectory {
+    /// The directory at `path`, which need not exist yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The directory at `path`, which must hold a run.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::NotARun`] if it has no configuration.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, DecodeError> {
+        let run = Self::new(path);
+        if run.config().is_file() {
+            Ok(run)
+        } else {
+            Err(DecodeError::NotARun { path: run.path })
+        }
+    }
+
+    /// Where the run is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `config.toml`.
+    pub fn config(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// `log.jsonl`: one object per logged step.
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log.jsonl")
+    }
+
+    /// `timing.jsonl`: what a rerun does not repeat.
+    pub fn timing(&self) -> PathBuf {
+        self.path.join("timing.jsonl")
+    }
+
+    /// `validation.jsonl`: one object per validation.
+    pub fn validation(&self) -> PathBuf {
+        self.path.join("validation.jsonl")
+    }
+
+    /// `lock`: held while a process trains here.
+    pub fn lock(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    /// The directory of the checkpoint at `step`.
+    pub fn checkpoint(&self, step: u64) -> PathBuf {
+        self.checkpoints().join(format!("step-{step:06}"))
+    }
+
+    /// The weights of the checkpoint at `step`.
+    pub fn weights(&self, step: u64) -> PathBuf {
+        self.checkpoint(step).join("model.safetensors")
+    }
+
+    /// Steps that have a whole checkpoint, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Read`] if the directory cannot be listed.
+    pub fn steps(&self) -> Result<Vec<u64>, DecodeError> {
+        let path = self.checkpoints();
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let listed = || -> std::io::Result<Vec<u64>> {
+            let mut steps = Vec::new();
+            for entry in fs::read_dir(&path)? {
+                let name = entry?.file_name();
+                let step = name.to_str().and_then(|name| name.strip_prefix("step-"));
+                steps.extend(step.and_then(|step| step.parse::<u64>().ok()));
+            }
+            steps.sort_unstable();
+            Ok(steps)
+        };
+        listed().map_err(|source| DecodeError::Read {
+            path: path.clone(),
+            source,
+        })
+    }
+
+    /// The step that `checkpoint` names.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::NoCheckpoint`] if there is none; it lists those there are.
+    pub fn find(&self, checkpoint: Checkpoint) -> Result<u64, DecodeError> {
+        let steps = self.steps()?;
+        let found = match checkpoint {
+            Checkpoint::Step(step) => Some(step),
+            Checkpoint::Last => self.read_pointer("last")?,
+            Checkpoint::Best => self.read_pointer("best")?,
+        };
+        found
+            .filter(|step| steps.contains(step))
+            .ok_or_else(|| DecodeError::NoCheckpoint {
+                path: self.path.clone(),
+                wanted: checkpoint.to_string(),
+                steps,
+            })
+    }
+
+    /// Makes `name` (`best` or `last`) point at the checkpoint at `step`.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Write`].
+    pub fn point(&self, name: &str, step: u64) -> Result<(), DecodeError> {
+        write_atomically(
+            &self.checkpoints().join(name),
+            format!("step-{step:06}\n").as_bytes(),
+        )
+    }
+
+    /// Writes a checkpoint: `write` fills a directory that becomes `step-N` only when it is whole.
+    ///
+    /// # Errors
+    ///
+    /// What `write` says, or [`DecodeError::Write`]; earlier checkpoints are untouched.
+    pub fn write_checkpoint<E: From<DecodeError>>(
+        &self,
+        step: u64,
+        write: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let path = self.checkpoint(step);
+        let partial = partial_path(&path);
+        let failed = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| E::from(DecodeError::Write { path, source })
+        };
+        if partial.exists() {
+            fs::remove_dir_all(&partial).map_err(failed(&partial))?;
+        }
+        fs::create_dir_all(&partial).map_err(failed(&partial))?;
+        if let Err(error) = write(&partial) {
+            // Frees the space that may be lacking; the error tells the story.
+            let _ = fs::remove_dir_all(&partial);
+            return Err(error);
+        }
+        if path.exists() {
+            fs::remove_dir_all(&path).map_err(failed(&path))?;
+        }
+        fs::rename(&partial, &path).map_err(failed(&path))
+    }
+
+    /// Removes the checkpoint at `step`.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Write`].
+    pub fn remove_checkpoint(&self, step: u64) -> Result<(), DecodeError> {
+        let path = self.checkpoint(step);
+        fs::remove_dir_all(&path).map_err(|source| DecodeError::Write { path, source })
+    }
+
+    /// The step that `checkpoints/NAME` points at, if the file is there.
+    fn read_pointer(&self, name: &str) -> Result<Option<u64>, DecodeError> {
+        let path = self.checkpoints().join(name);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = read_text(&path)?;
+        Ok(text
+            .trim()
+            .strip_prefix("step-")
+            .and_then(|step| step.parse().ok()))
+    }
+
+    fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+}

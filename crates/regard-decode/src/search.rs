@@ -1,0 +1,109 @@
+//! Search: from a model and sources to hypotheses. It knows a model only as [`Seq2Seq`].
+
+use burn::tensor::{Int, Tensor, TensorData};
+use regard_nn::{Pass, Rows, Seq2Seq, Source};
+use regard_text::SpecialIds;
+
+/// A target that search found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hypothesis {
+    /// Its ids, without start and end.
+    pub ids: Vec<u32>,
+    /// Sum of the log-probabilities of its tokens, the end included if it was reached; nats.
+    pub log_probability: f64,
+}
+
+/// Bounds on the number of tokens of a hypothesis, the end token not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetLength {
+    /// The end token is not taken before.
+    pub least: usize,
+    /// Search stops here, end token or not.
+    pub most: usize,
+}
+
+/// Takes the most probable token at each step, until the end token or the limit.
+///
+/// `lengths[b]` bounds the hypothesis of source `b`. Ties go to the lower id. Rows that have ended leave the batch.
+///
+/// # Panics
+///
+/// If there are not as many bounds as sources.
+pub fn greedy<M: Seq2Seq>(
+    model: &M,
+    source: &Source,
+    lengths: &[TargetLength],
+    special: SpecialIds,
+) -> Vec<Hypothesis> {
+    assert_eq!(
+        source.lengths.len(),
+        lengths.len(),
+        "greedy: bounds for each source"
+    );
+    let device = source.ids.device();
+    let pass = Pass::evaluation();
+    let mut memory = model.encode(source, &pass);
+    let mut state = model.start(&memory);
+    let mut hypotheses = vec![Hypothesis::default(); lengths.len()];
+    // Which hypothesis each row of the state continues, and with which token.
+    let mut rows: Vec<usize> = (0..lengths.len()).collect();
+    let mut tokens = vec![special.start; rows.len()];
+
+    while !rows.is_empty() {
+        let ids: Vec<i32> = tokens.iter().map(|&id| id.cast_signed()).collect();
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [rows.len()]), &device);
+        let step = model.step(ids, &memory, state, &pass);
+        state = step.state;
+
+        let chosen = most_probable(step.logits, |place| {
+            let row = rows[place];
+            (hypotheses[row].ids.len() < lengths[row].least).then_some(special.end)
+        });
+        let mut live = Vec::new();
+        tokens.clear();
+        for (place, (&row, (id, log_probability))) in rows.iter().zip(chosen).enumerate() {
+            let hypothesis = &mut hypotheses[row];
+            hypothesis.log_probability += log_probability;
+            if id == special.end {
+                continue;
+            }
+            hypothesis.ids.push(id);
+            if hypothesis.ids.len() < lengths[row].most {
+                live.push(place);
+                tokens.push(id);
+            }
+        }
+        if live.len() < rows.len() && !live.is_empty() {
+            state = state.select(&live);
+            memory = memory.select(&live);
+        }
+        rows = live.iter().map(|&place| rows[place]).collect();
+    }
+    hypotheses
+}
+
+/// The most probable class of each row of logits `[R, V]`, the lowest at a tie, and its log-probability. A class that
+/// `barred` names for a row is not taken, but keeps its share of the probability.
+fn most_probable(logits: Tensor<2>, barred: impl Fn(usize) -> Option<u32>) -> Vec<(u32, f64)> {
+    let [_, vocabulary] = logits.dims();
+    let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+    logits
+        .chunks_exact(vocabulary)
+        .enumerate()
+        .map(|(place, row)| {
+            let barred = barred(place);
+            let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let normaliser: f64 = row
+                .iter()
+                .map(|&logit| f64::from((logit - highest).exp()))
+                .sum();
+            let (mut best, mut score) = (0, f32::NEG_INFINITY);
+            for (id, &logit) in (0_u32..).zip(row) {
+                if logit > score && Some(id) != barred {
+                    (best, score) = (id, logit);
+                }
+            }
+            (best, f64::from(score - highest) - normaliser.ln())
+        })
+        .collect()
+}

@@ -1,0 +1,61 @@
+//! What can be wrong with the lines and numbers a metric or a picture is given.
+
+use thiserror::Error;
+
+/// Why a metric or a picture could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EvalError {
+    /// Line `n` of one side belongs to line `n` of the other, so the counts must be equal.
+    #[error(
+        "{hypotheses} hypothesis lines but {references} reference lines: line n of one side is \
+         judged by line n of the other, so the counts must be equal"
+    )]
+    LineCounts {
+        /// Number of hypothesis lines given.
+        hypotheses: usize,
+        /// Number of reference lines given.
+        references: usize,
+    },
+
+    /// A score over no sentences is not a number.
+    #[error("no lines to score: hypotheses and references are both empty")]
+    NoLines,
+
+    /// The weights do not fill a `[target, source]` map.
+    #[error(
+        "an attention map of {target_tokens} target x {source_tokens} source tokens needs {} \
+         weights, got {weights}", .target_tokens * .source_tokens
+    )]
+    MapShape {
+        /// Number of target tokens, the rows.
+        target_tokens: usize,
+        /// Number of source tokens, the columns.
+        source_tokens: usize,
+        /// Number of weights given.
+        weights: usize,
+    },
+
+    /// The map has no room for a label and a cell side by side.
+    #[error("an attention map needs a width of at least {minimum} columns, got {width}")]
+    TooNarrow {
+        /// Columns asked for.
+        width: usize,
+        /// The smallest width that can be drawn.
+        minimum: usize,
+    },
+}
+
+/// Refuses two sides that cannot be judged line by line.
+pub(crate) fn check_lines(hypotheses: usize, references: usize) -> Result<(), EvalError> {
+    if hypotheses != references {
+        return Err(EvalError::LineCounts {
+            hypotheses,
+            references,
+        });
+    }
+    if hypotheses == 0 {
+        return Err(EvalError::NoLines);
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Dropout whose draws belong to examples, not to batches.
+
+use burn::tensor::{Tensor, TensorData};
+
+use crate::Key;
+
+/// Where the draws of one dropout come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Draws {
+    /// Key of this dropout in this step.
+    pub key: Key,
+    /// Global number, within the step, of the first example of the batch.
+    pub first_row: u64,
+}
+
+/// Sets each element to zero with probability `p` and scales the others by `1 / (1 - p)`.
+///
+/// # Shapes
+///
+/// `x` is `[B, ..., W]`, any rank of at least 2; the result has the same shape. Element `(b, i.., w)` of the batch is
+/// decided by the draw keyed by example `first_row + b`, by the index along each inner axis, and by `w`. Neither the
+/// size of the batch nor the padded length of an axis enters, so an example meets the same mask in every batch.
+///
+/// # Panics
+///
+/// If `p` is outside `[0, 1)`.
+///
+/// # Differences
+///
+/// PyTorch and burn draw from a global generator in the order of elements; here every draw is a function of its place.
+pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, draws: Draws) -> Tensor<D> {
+    assert!(
+        (0.0..1.0).contains(&p),
+        "dropout: expected a probability in [0, 1), got {p}"
+    );
+    if p == 0.0 {
+        return x;
+    }
+    let mask = mask(&x.dims(), p, draws);
+    let mask = Tensor::from_data(TensorData::new(mask, x.shape()), &x.device());
+    x * mask
+}
+
+/// The factors by which `dropout` multiplies: `0` or `1 / (1 - p)`.
+fn mask(shape: &[usize], p: f64, draws: Draws) -> Vec<f32> {
+    let (&width, outer) = shape.split_last().expect("dropout needs an axis");
+    let kept = (1.0 / (1.0 - p)) as f32;
+    // Two draws come from each 64 random bits, so probabilities are resolved to 2^-32.
+    let threshold = (p * 4_294_967_296.0) as u64;
+    let factor = |bits: u64| if bits < threshold { 0.0 } else { kept };
+
+    let mut values = Vec::with_capacity(shape.iter().product());
+    let mut index = vec![0_usize; outer.len()];
+    for _ in 0..outer.iter().product::<usize>() {
+        let (&row, inner) = index.split_first().expect("dropout needs a row axis");
+        let key = inner
+            .iter()
+            .fold(draws.key.nth(draws.first_row + row as u64), |key, &i| {
+                key.nth(i as u64)
+            });
+        for pair in 0..(width / 2) as u64 {
+            let bits = key.bits(pair);
+            values.extend([factor(bits >> 32), factor(bits & 0xffff_ffff)]);
+        }
+        if width % 2 == 1 {
+            values.push(factor(key.bits((width / 2) as u64) >> 32));
+        }
+        for (i, &size) in index.iter_mut().zip(outer).rev() {
+            *i += 1;
+            if *i < size {
+                break;
+            }
+            *i = 0;
+        }
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    fn draws(first_row: u64) -> Draws {
+        Draws {
+            key: Key::new(3),
+            first_row,
+        }
+    }
+
+    #[test]
+    fn an_example_meets_the_same_mask_in_every_batch() {
+        let whole = mask(&[4, 5, 7], 0.3, draws(0));
+        let part = mask(&[2, 3, 7], 0.3, draws(2));
+        for b in 0..2 {
+            for t in 0..3 {
+                let at = |b: usize, t: usize, length: usize| (b * length + t) * 7;
+                assert_eq!(
+                    whole[at(b + 2, t, 5)..][..7],
+                    part[at(b, t, 3)..][..7],
+                    "row {b}, position {t}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn dropped_share_is_p_and_the_mean_is_kept() {
+        let device = Device::flex();
+        let ones = Tensor::<3>::ones([50, 20, 100], &device);
+        let y = dropout(ones, 0.2, draws(0));
+        let values = y.into_data();
+        let values = values.as_slice::<f32>().unwrap();
+        let n = values.len() as f64;
+        let zeros = values.iter().filter(|&&v| v == 0.0).count() as f64;
+        // Five standard errors of a share of 0.2.
+        assert!((zeros / n - 0.2).abs() < 5.0 * 0.4 / n.sqrt());
+        assert!(values.iter().all(|&v| v == 0.0 || (v - 1.25).abs() < 1e-6));
+    }
+}

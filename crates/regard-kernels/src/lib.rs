@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Dimensions
+//!
+//! B batch, S source (key) length, T target (query) length, D model width, H heads, K width per head, V vocabulary,
+//! N rows of an activation matrix (`B * T` where padding is carried along).
+#![forbid(unsafe_code)]
+
+mod attention;
+mod dropout;
+mod linear;
+mod loss;
+mod mask;
+mod norm;
+mod optimizer;
+mod random;
+
+pub use attention::{AttentionOptions, AttentionOutput, attention};
+pub use dropout::{Draws, dropout};
+pub use linear::{embedding, linear};
+pub use loss::{CrossEntropy, linear_cross_entropy};
+pub use mask::AttentionMask;
+pub use norm::layer_norm;
+pub use optimizer::{AdamStep, adam, sum_of_squares};
+pub use random::Key;

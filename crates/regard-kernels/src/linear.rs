@@ -1,0 +1,85 @@
+//! Linear maps and embedding lookup.
+
+use burn::tensor::{Int, Tensor};
+
+/// `y = x W + b`, over the rows of a matrix.
+///
+/// # Shapes
+///
+/// `x: [N, D_in]`, `weight: [D_in, D_out]`, `bias: [D_out]`, result `[N, D_out]`. `weight` may be a transposed view.
+///
+/// # Panics
+///
+/// If the inner widths differ.
+///
+/// # Differences
+///
+/// - PyTorch stores `[D_out, D_in]`.
+/// - burn's `Linear` takes any rank; its path for rank 3 becomes a batched product whose weight gradient is a
+///   `[B, D_in, D_out]` temporary. Taking matrices only rules that out.
+pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    let ([_, d_in], [expected, _]) = (x.dims(), weight.dims());
+    assert_eq!(
+        d_in, expected,
+        "linear: expected rows of width {expected}, got {d_in}"
+    );
+    let y = x.matmul(weight);
+    match bias {
+        Some(bias) => y + bias.unsqueeze(),
+        None => y,
+    }
+}
+
+/// Row `ids[n]` of `weight` for each `n`.
+///
+/// # Shapes
+///
+/// `weight: [V, D]`, `ids: [N]`, result `[N, D]`. Ids must be below V; the caller owns that check.
+pub fn embedding(weight: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
+    let [_, d_model] = weight.dims();
+    let [n] = ids.dims();
+    burn::tensor::module::embedding(weight, ids.reshape([1, n])).reshape([n, d_model])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn linear_of_hand_computed_values() {
+        let device = Device::flex();
+        let x = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0]], &device);
+        let weight = Tensor::<2>::from_floats([[1.0, 0.0, 2.0], [0.0, 1.0, 3.0]], &device);
+        let bias = Tensor::<1>::from_floats([10.0, 20.0, 30.0], &device);
+        let y = linear(x, weight, Some(bias)).into_data();
+        assert_eq!(
+            y.as_slice::<f32>().unwrap(),
+            [11.0, 22.0, 38.0, 13.0, 24.0, 48.0]
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "linear: expected rows of width 3, got 2")]
+    fn linear_names_the_widths_that_differ() {
+        let device = Device::flex();
+        linear(
+            Tensor::zeros([1, 2], &device),
+            Tensor::zeros([3, 1], &device),
+            None,
+        );
+    }
+
+    #[test]
+    fn the_gradient_of_an_embedding_row_is_the_sum_over_its_uses() {
+        let device = Device::flex().autodiff();
+        let weight = Tensor::<2>::ones([3, 2], &device).require_grad();
+        let ids = Tensor::<1, Int>::from_ints([2, 0, 2], &device);
+        let y = embedding(weight.clone(), ids);
+        let gradient = weight.grad(&y.sum().backward()).unwrap().into_data();
+        assert_eq!(
+            gradient.as_slice::<f32>().unwrap(),
+            [1.0, 1.0, 0.0, 0.0, 2.0, 2.0]
+        );
+    }
+}

@@ -1,0 +1,16 @@
+//! Normalisation over the last axis.
+
+use burn::tensor::Tensor;
+
+/// `y = (x - mean(x)) / sqrt(var(x) + epsilon) * weight + bias`, each row by itself.
+///
+/// # Shapes
+///
+/// `x: [N, D]`, `weight: [D]`, `bias: [D]`, result `[N, D]`. The variance is the mean squared deviation (divided by D).
+///
+/// # References
+///
+/// Ba, Kiros, Hinton. Layer Normalization. 2016. <https://arxiv.org/abs/1607.06450>
+pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<2> {
+    burn::tensor::module::layer_norm(x, weight, Some(bias), epsilon)
+}

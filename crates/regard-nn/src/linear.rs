@@ -1,0 +1,43 @@
+//! The linear map.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use crate::Init;
+
+/// `y = x W + b`, over the rows of a matrix.
+///
+/// # Parameters
+///
+/// `weight: [D_in, D_out]` (PyTorch stores the transpose), Xavier uniform; `bias: [D_out]`, zero.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// W, `[D_in, D_out]`.
+    pub weight: Param<Tensor<2>>,
+    /// b, `[D_out]`.
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    /// A map with bias from rows of width `d_in` to rows of width `d_out`.
+    pub fn new(d_in: usize, d_out: usize, init: &Init) -> Self {
+        Self::packed(d_in, d_out, 1, init)
+    }
+
+    /// `count` maps to width `d_out` side by side in one matrix `[D_in, count * D_out]`, each initialised as if alone.
+    pub fn packed(d_in: usize, d_out: usize, count: usize, init: &Init) -> Self {
+        Self {
+            weight: init.xavier([d_in, count * d_out], d_out),
+            bias: Some(init.constant(count * d_out, 0.0)),
+        }
+    }
+
+    /// `x: [N, D_in]` to `[N, D_out]`.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has another width than `D_in`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        regard_kernels::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    }
+}

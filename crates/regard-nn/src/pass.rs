@@ -1,0 +1,79 @@
+//! What one run through a model is for.
+
+use burn::tensor::Tensor;
+use regard_kernels::{Draws, Key, dropout};
+
+/// Evaluation, or training with its random draws; and whether attention maps are wanted.
+///
+/// A layer narrows the pass by name before it draws, so each dropout of each layer has draws of its own, all of them
+/// functions of (seed, step, path, global row).
+#[derive(Clone, Copy, Debug)]
+pub struct Pass {
+    draws: Option<Draws>,
+    attention: bool,
+}
+
+impl Pass {
+    /// No draws: dropout does nothing.
+    pub fn evaluation() -> Self {
+        Self {
+            draws: None,
+            attention: false,
+        }
+    }
+
+    /// Training with the draws of one step. `first_row` is the global number, within the step, of the batch's first
+    /// example, so that cutting a step into smaller batches changes no draw.
+    pub fn training(key: Key, first_row: u64) -> Self {
+        Self {
+            draws: Some(Draws { key, first_row }),
+            attention: false,
+        }
+    }
+
+    /// The same pass, with attention maps handed back.
+    #[must_use]
+    pub fn with_attention(self) -> Self {
+        Self {
+            attention: true,
+            ..self
+        }
+    }
+
+    /// The pass as a named part sees it.
+    #[must_use]
+    pub fn at(&self, name: &str) -> Self {
+        self.narrowed(|key| key.at(name))
+    }
+
+    /// The pass as a numbered part sees it.
+    #[must_use]
+    pub fn nth(&self, index: usize) -> Self {
+        self.narrowed(|key| key.nth(index as u64))
+    }
+
+    /// Whether attention maps are wanted.
+    pub fn wants_attention(&self) -> bool {
+        self.attention
+    }
+
+    /// Dropout with probability `p` and this pass' draws; nothing when evaluating. The first axis of `x` is the example.
+    pub fn dropout<const D: usize>(&self, x: Tensor<D>, p: f64) -> Tensor<D> {
+        match self.draws {
+            Some(draws) => dropout(x, p, draws),
+            None => x,
+        }
+    }
+
+    pub(crate) fn attention_dropout(&self, p: f64) -> Option<(f64, Draws)> {
+        self.draws.filter(|_| p > 0.0).map(|draws| (p, draws))
+    }
+
+    fn narrowed(&self, narrow: impl Fn(Key) -> Key) -> Self {
+        let draws = self.draws.map(|draws| Draws {
+            key: narrow(draws.key),
+            ..draws
+        });
+        Self { draws, ..*self }
+    }
+}

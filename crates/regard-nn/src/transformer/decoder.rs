@@ -1,0 +1,145 @@
+//! The decoder stack.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use super::encoder::Parts;
+use super::{TransformerConfig, TransformerMemory};
+use crate::{
+    AttentionKind, AttentionMap, AttentionMask, FeedForward, Init, KeyValueCache, LayerNorm,
+    Layout, MultiHeadCrossAttention, MultiHeadSelfAttention, Pass, Residual,
+};
+
+/// Causal self-attention, cross-attention, feed-forward, each inside a residual connection.
+#[derive(Module, Debug)]
+pub struct DecoderLayer {
+    self_attention: MultiHeadSelfAttention,
+    self_attention_residual: Residual,
+    cross_attention: MultiHeadCrossAttention,
+    cross_attention_residual: Residual,
+    feed_forward: FeedForward,
+    feed_forward_residual: Residual,
+}
+
+/// A stack of [`DecoderLayer`]s, with a final norm if they are pre-norm.
+#[derive(Module, Debug)]
+pub struct Decoder {
+    layers: Vec<DecoderLayer>,
+    norm: Option<LayerNorm>,
+}
+
+/// What one layer looked at: the target's past, and the source.
+struct LayerWeights {
+    past: Option<Tensor<4>>,
+    source: Option<Tensor<4>>,
+}
+
+impl DecoderLayer {
+    fn new(config: &TransformerConfig, init: &Init) -> Self {
+        let parts = Parts::new(config);
+        Self {
+            self_attention: parts.attention.init_self(&init.at("self_attention")),
+            self_attention_residual: parts.residual(&init.at("self_attention_residual")),
+            cross_attention: parts.attention.init_cross(&init.at("cross_attention")),
+            cross_attention_residual: parts.residual(&init.at("cross_attention_residual")),
+            feed_forward: parts.feed_forward.init(&init.at("feed_forward")),
+            feed_forward_residual: parts.residual(&init.at("feed_forward_residual")),
+        }
+    }
+
+    fn forward(
+        &self,
+        x: Tensor<2>,
+        layout: Layout,
+        memory: (&(Tensor<3>, Tensor<3>), &AttentionMask),
+        cache: Option<&mut KeyValueCache>,
+        pass: &Pass,
+    ) -> (Tensor<2>, LayerWeights) {
+        let (mut past, mut source) = (None, None);
+        let attending = pass.at("self_attention");
+        let x = self
+            .self_attention_residual
+            .forward(x, layout, &attending, |x| {
+                let mask = AttentionMask::causal();
+                let attended = self
+                    .self_attention
+                    .attend(x, layout, mask, cache, &attending);
+                past = attended.1;
+                attended.0
+            });
+        let attending = pass.at("cross_attention");
+        let x = self
+            .cross_attention_residual
+            .forward(x, layout, &attending, |x| {
+                let (key_value, mask) = memory;
+                let attended =
+                    self.cross_attention
+                        .attend(x, layout, key_value, mask.clone(), &attending);
+                source = attended.1;
+                attended.0
+            });
+        let x = self
+            .feed_forward_residual
+            .forward(x, layout, &pass.at("feed_forward"), |x| {
+                self.feed_forward.forward(x)
+            });
+        (x, LayerWeights { past, source })
+    }
+}
+
+impl Decoder {
+    pub(super) fn new(config: &TransformerConfig, init: &Init) -> Self {
+        Self {
+            layers: (0..config.decoder_layers)
+                .map(|i| DecoderLayer::new(config, &init.at("layers").nth(i)))
+                .collect(),
+            norm: Parts::new(config).final_norm(init),
+        }
+    }
+
+    /// Keys and values of the encoder's result `[N, D]`, for each layer.
+    pub(super) fn project(
+        &self,
+        encoded: &Tensor<2>,
+        layout: Layout,
+    ) -> Vec<(Tensor<3>, Tensor<3>)> {
+        self.layers
+            .iter()
+            .map(|layer| layer.cross_attention.project(encoded.clone(), layout))
+            .collect()
+    }
+
+    /// `x: [N, D]` to `[N, D]`, and the maps that the pass wants. With caches, one per layer, `x` holds the positions
+    /// that follow those in them.
+    pub(super) fn forward(
+        &self,
+        mut x: Tensor<2>,
+        layout: Layout,
+        memory: &TransformerMemory,
+        mut caches: Option<&mut Vec<KeyValueCache>>,
+        pass: &Pass,
+    ) -> (Tensor<2>, Vec<AttentionMap>) {
+        let mut maps = Vec::new();
+        for (layer, block) in self.layers.iter().enumerate() {
+            let cache = caches.as_mut().map(|caches| &mut caches[layer]);
+            let memory = (&memory.key_values[layer], &memory.mask);
+            let (y, weights) = block.forward(x, layout, memory, cache, &pass.nth(layer));
+            x = y;
+            let kinds = [
+                (AttentionKind::Decoder, weights.past),
+                (AttentionKind::Cross, weights.source),
+            ];
+            maps.extend(kinds.into_iter().filter_map(|(kind, weights)| {
+                weights.map(|weights| AttentionMap {
+                    kind,
+                    layer,
+                    weights,
+                })
+            }));
+        }
+        if let Some(norm) = &self.norm {
+            x = norm.forward(x);
+        }
+        (x, maps)
+    }
+}

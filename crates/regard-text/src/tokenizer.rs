@@ -1,0 +1,181 @@
+//! Text to ids and back, for one language or several together.
+//!
+//! What belongs here is everything that depends on a vocabulary. A tokenizer is trained once,
+//! stored with the model as a `tokenizer.json` that other tools of the field read too, and loaded
+//! wherever text comes in or goes out.
+//!
+//! White space is not text: runs of it, of whatever characters, count as one space, and the ends of
+//! a line are trimmed. Apart from that, and unless the configuration asks for lower case or NFKC,
+//! decoding gives back what was encoded, as long as the vocabulary can spell it.
+
+mod config;
+mod counts;
+mod files;
+mod merges;
+mod scheme;
+mod train;
+mod unigram;
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+pub use config::{TokenizerConfig, TokenizerKind};
+pub use files::Tokenizers;
+
+use crate::SpecialIds;
+use crate::error::TextError;
+
+/// Begins a word inside a token, where the text has a space.
+const WORD_START: char = '\u{2581}';
+
+/// A trained tokenizer.
+///
+/// # Example
+///
+/// ```
+/// use regard_text::{Tokenizer, TokenizerConfig, TokenizerKind};
+///
+/// let config = TokenizerConfig { kind: TokenizerKind::Word, ..TokenizerConfig::default() };
+/// let tokenizer = Tokenizer::train(&config, ["un arbre.", "l'arbre"].into_iter())?;
+/// let ids = tokenizer.encode("un arbre.");
+/// assert_eq!(tokenizer.tokens(&ids), ["un", "arbre", "."]);
+/// assert_eq!(tokenizer.decode(&ids), "un arbre.");
+/// assert_eq!(tokenizer.encode("zut"), [tokenizer.special().unknown]);
+/// # Ok::<(), regard_text::TextError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    special: SpecialIds,
+}
+
+impl Tokenizer {
+    /// Learns a vocabulary from `lines`. The same lines give the same tokenizer, to the byte.
+    ///
+    /// # Errors
+    ///
+    /// A configuration that does not [validate](TokenizerConfig::validate), or lines without a word
+    /// in them.
+    pub fn train<'a>(
+        config: &TokenizerConfig,
+        lines: impl Iterator<Item = &'a str>,
+    ) -> Result<Self, TextError> {
+        config.validate()?;
+        let lines: Vec<&str> = lines.collect();
+        let inner = train::train(config, &lines)?;
+        Ok(Self::assemble(inner, SpecialIds::default()))
+    }
+
+    /// Reads a `tokenizer.json`.
+    ///
+    /// # Errors
+    ///
+    /// A file that is missing, holds no tokenizer, or a tokenizer without the special tokens.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, TextError> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|source| TextError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| {
+            TextError::NotATokenizer {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            }
+        })?;
+        let id = |token: &'static str| {
+            inner
+                .token_to_id(token)
+                .ok_or_else(|| TextError::MissingToken {
+                    path: path.to_owned(),
+                    token,
+                })
+        };
+        let [pad, unknown, start, end] = SpecialIds::TOKENS;
+        let special = SpecialIds {
+            pad: id(pad)?,
+            unknown: id(unknown)?,
+            start: id(start)?,
+            end: id(end)?,
+        };
+        Ok(Self::assemble(inner, special))
+    }
+
+    /// Writes a `tokenizer.json`, beside its place first and then renamed.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), TextError> {
+        files::write_json(&self.inner, path.as_ref())
+    }
+
+    fn assemble(mut inner: tokenizers::Tokenizer, special: SpecialIds) -> Self {
+        // Batches are cut, padded and framed by `corpus` and `batch`; a file made elsewhere may ask
+        // for it here, too.
+        inner.with_padding(None);
+        inner
+            .with_truncation(None)
+            .expect("no truncation is always possible");
+        // Text that happens to spell `</s>` is text.
+        inner.set_encode_special_tokens(true);
+        Self { inner, special }
+    }
+
+    /// The ids of a text, without special ids. What the vocabulary cannot spell becomes
+    /// [`SpecialIds::unknown`].
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        match self.inner.encode_fast(text, false) {
+            Ok(encoding) => encoding.get_ids().to_vec(),
+            // A vocabulary made elsewhere may lack what it needs to say "unknown".
+            Err(_) => vec![self.special.unknown],
+        }
+    }
+
+    /// [`encode`](Self::encode) of each text, in parallel; the result is in the order of the texts.
+    pub fn encode_batch(&self, texts: &[&str]) -> Vec<Vec<u32>> {
+        texts.par_iter().map(|text| self.encode(text)).collect()
+    }
+
+    /// The text of `ids`. Padding, start and end are skipped, and so are ids outside the
+    /// vocabulary; the unknown token shows.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        let heard: Vec<u32> = ids
+            .iter()
+            .copied()
+            .filter(|&id| !self.special.is_silent(id))
+            .collect();
+        self.inner.decode(&heard, false).unwrap_or_default()
+    }
+
+    /// Each id as a reader should see it under an attention map: without the mark that begins a
+    /// word. Special tokens show as they are spelled, a space on its own as the mark.
+    pub fn tokens(&self, ids: &[u32]) -> Vec<String> {
+        ids.iter().map(|&id| self.token(id)).collect()
+    }
+
+    fn token(&self, id: u32) -> String {
+        let token = self
+            .inner
+            .id_to_token(id)
+            .unwrap_or_else(|| format!("#{id}"));
+        match token
+            .strip_prefix(WORD_START)
+            .or_else(|| token.strip_prefix(train::CONTINUATION))
+        {
+            Some(rest) if !rest.is_empty() => rest.to_owned(),
+            _ => token,
+        }
+    }
+
+    /// Number of ids, special ids included: the width of an embedding.
+    pub fn vocabulary_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// The special ids of this vocabulary.
+    pub fn special(&self) -> SpecialIds {
+        self.special
+    }
+}

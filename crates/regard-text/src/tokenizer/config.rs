@@ -1,0 +1,90 @@
+use serde::{Deserialize, Serialize};
+
+use crate::error::TextError;
+use crate::special::SpecialIds;
+
+/// The `[tokenizer]` section of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenizerConfig {
+    /// How words are cut. Default `bpe`: never lost for an ordinary word, quick to train, and the
+    /// most tried for translation.
+    pub kind: TokenizerKind,
+    /// Most ids in the vocabulary, the four special ids included; a small corpus may yield fewer.
+    /// At least 8. Default 8000: right for tens of thousands of sentence pairs; a few million want
+    /// 32000.
+    pub vocabulary: usize,
+    /// One vocabulary for source and target together. Default true: names and numbers are spelled
+    /// the same on both sides, and embeddings can be shared. Say false for different scripts.
+    pub shared: bool,
+    /// Whether text becomes lower case, for good: translations come out in lower case. Default
+    /// false.
+    pub lowercase: bool,
+    /// Whether text is brought to Unicode's form NFKC, for good: a ligature becomes letters, a
+    /// full-width digit a plain one. Default false, so that decoding gives back exactly what was
+    /// written; say true for text of mixed origin.
+    pub nfkc: bool,
+}
+
+impl Default for TokenizerConfig {
+    fn default() -> Self {
+        Self {
+            kind: TokenizerKind::Bpe,
+            vocabulary: 8000,
+            shared: true,
+            lowercase: false,
+            nfkc: false,
+        }
+    }
+}
+
+/// How a tokenizer cuts text.
+///
+/// All but `character` cut at spaces and around punctuation first, and never join what stands on
+/// two sides of such a cut. An apostrophe stays with what is before it: `l'arbre` is `l'` and
+/// `arbre`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenizerKind {
+    /// Byte-pair encoding on characters: the most frequent neighbours are merged, again and again.
+    #[default]
+    Bpe,
+    /// The most probable cut under a unigram language model of pieces.
+    Unigram,
+    /// Pieces learned as for `bpe`, applied longest first; a word with an unseen character is
+    /// unknown as a whole.
+    WordPiece,
+    /// Whole words; what is not among the most frequent is unknown. For toy tasks and small closed
+    /// domains.
+    Word,
+    /// Single characters, spaces among them. For transliteration and spelling.
+    Character,
+}
+
+impl TokenizerConfig {
+    /// The special ids, and room for something to say.
+    const SMALLEST: usize = 2 * SpecialIds::TOKENS.len();
+    /// Ids are 32-bit signed integers on the device.
+    const LARGEST: usize = i32::MAX as usize;
+
+    /// Everything that is wrong with the values, one sentence for each.
+    pub fn problems(&self) -> Vec<String> {
+        let (smallest, largest) = (Self::SMALLEST, Self::LARGEST);
+        if (smallest..=largest).contains(&self.vocabulary) {
+            return Vec::new();
+        }
+        vec![format!(
+            "`tokenizer.vocabulary`: expected {smallest} to {largest}, got {}",
+            self.vocabulary
+        )]
+    }
+
+    /// [`problems`](Self::problems) as an error.
+    ///
+    /// # Errors
+    ///
+    /// [`TextError::Config`] with all problems.
+    pub fn validate(&self) -> Result<(), TextError> {
+        TextError::from_problems(self.problems())
+    }
+}

@@ -1,0 +1,133 @@
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Tokenizer, TokenizerConfig};
+use crate::corpus::Pair;
+use crate::error::TextError;
+
+const SHARED: &str = "tokenizer.json";
+const SOURCE: &str = "source-tokenizer.json";
+const TARGET: &str = "target-tokenizer.json";
+
+/// The tokenizers of the two sides, which may be one and the same.
+#[derive(Debug, Clone)]
+pub struct Tokenizers {
+    source: Arc<Tokenizer>,
+    target: Arc<Tokenizer>,
+}
+
+impl Tokenizers {
+    /// Trains one tokenizer on both sides together, or one on each if the configuration says so.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tokenizer::train`].
+    pub fn train(config: &TokenizerConfig, pairs: &[Pair]) -> Result<Self, TextError> {
+        let sources = pairs.iter().map(|pair| pair.source.as_str());
+        let targets = pairs.iter().map(|pair| pair.target.as_str());
+        if config.shared {
+            return Ok(Self::shared(Tokenizer::train(
+                config,
+                sources.chain(targets),
+            )?));
+        }
+        Ok(Self::separate(
+            Tokenizer::train(config, sources)?,
+            Tokenizer::train(config, targets)?,
+        ))
+    }
+
+    /// One tokenizer for both sides.
+    pub fn shared(tokenizer: Tokenizer) -> Self {
+        let both = Arc::new(tokenizer);
+        Self {
+            source: Arc::clone(&both),
+            target: both,
+        }
+    }
+
+    /// A tokenizer for each side.
+    pub fn separate(source: Tokenizer, target: Tokenizer) -> Self {
+        Self {
+            source: Arc::new(source),
+            target: Arc::new(target),
+        }
+    }
+
+    /// Reads what [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tokenizer::load`].
+    pub fn load(directory: impl AsRef<Path>) -> Result<Self, TextError> {
+        let directory = directory.as_ref();
+        if directory.join(SOURCE).exists() || directory.join(TARGET).exists() {
+            return Ok(Self::separate(
+                Tokenizer::load(directory.join(SOURCE))?,
+                Tokenizer::load(directory.join(TARGET))?,
+            ));
+        }
+        Ok(Self::shared(Tokenizer::load(directory.join(SHARED))?))
+    }
+
+    /// Writes `tokenizer.json`, or `source-tokenizer.json` and `target-tokenizer.json`, into a
+    /// directory that exists.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be written.
+    pub fn save(&self, directory: impl AsRef<Path>) -> Result<(), TextError> {
+        let directory = directory.as_ref();
+        if self.is_shared() {
+            return self.source.save(directory.join(SHARED));
+        }
+        self.source.save(directory.join(SOURCE))?;
+        self.target.save(directory.join(TARGET))
+    }
+
+    /// The tokenizer of the source side.
+    pub fn source(&self) -> &Tokenizer {
+        &self.source
+    }
+
+    /// The tokenizer of the target side.
+    pub fn target(&self) -> &Tokenizer {
+        &self.target
+    }
+
+    /// Whether both sides have one vocabulary, so that their embeddings can be one, too.
+    pub fn is_shared(&self) -> bool {
+        Arc::ptr_eq(&self.source, &self.target)
+    }
+}
+
+pub(super) fn write_json(tokenizer: &tokenizers::Tokenizer, path: &Path) -> Result<(), TextError> {
+    let json = tokenizer
+        .to_string(true)
+        .map_err(|error| TextError::Write {
+            path: path.to_owned(),
+            source: io::Error::other(error),
+        })?;
+    write_beside_and_rename(path, json.as_bytes()).map_err(|source| TextError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn write_beside_and_rename(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut beside = OsString::from(path);
+    beside.push(".tmp");
+    let written = File::create(&beside).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    let placed = written.and_then(|()| std::fs::rename(&beside, path));
+    if placed.is_err() {
+        // The first error is the one to tell; what is left behind is only a spare copy.
+        let _ = std::fs::remove_file(&beside);
+    }
+    placed
+}

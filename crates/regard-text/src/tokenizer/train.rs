@@ -1,0 +1,109 @@
+use std::cmp::Reverse;
+
+use tokenizers::models::ModelWrapper;
+use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::models::wordlevel::WordLevel;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::tokenizer::{AddedToken, Result};
+
+use super::merges::{self, Merges};
+use super::{TokenizerConfig, TokenizerKind, counts, scheme, unigram};
+use crate::error::TextError;
+use crate::special::SpecialIds;
+
+/// Marks a piece that does not begin a word, for `wordpiece`.
+pub(super) const CONTINUATION: &str = "##";
+
+/// Longest word that `wordpiece` tries to spell, in characters. Its search is quadratic.
+const LONGEST_WORD: usize = 100;
+
+/// A tokenizer whose ids 0 to 3 are the special ids.
+pub(super) fn train(
+    config: &TokenizerConfig,
+    lines: &[&str],
+) -> std::result::Result<tokenizers::Tokenizer, TextError> {
+    let refused = |error: tokenizers::tokenizer::Error| TextError::Training {
+        reason: error.to_string(),
+    };
+    let mut tokenizer = scheme::without_vocabulary(config).map_err(refused)?;
+    let pieces = counts::count_pieces(&tokenizer, lines).map_err(refused)?;
+    if pieces.is_empty() {
+        return Err(TextError::NoText);
+    }
+    tokenizer.with_model(model(config, &pieces).map_err(refused)?);
+    // Named in the file as special, so that other tools skip them, too.
+    let special = SpecialIds::TOKENS.map(|token| AddedToken::from(token, true));
+    tokenizer.add_special_tokens(special).map_err(refused)?;
+    Ok(tokenizer)
+}
+
+fn model(config: &TokenizerConfig, pieces: &[(String, u64)]) -> Result<ModelWrapper> {
+    let reserved = &SpecialIds::TOKENS;
+    let place = SpecialIds::default().unknown as usize;
+    let unknown = reserved[place].to_owned();
+    let most = config.vocabulary;
+    Ok(match config.kind {
+        TokenizerKind::Bpe => {
+            let Merges { tokens, merges } = merges::learn(pieces, most, reserved, None);
+            BPE::builder()
+                .vocab_and_merges(numbered(tokens), merges)
+                .unk_token(unknown)
+                .fuse_unk(true)
+                .build()?
+                .into()
+        }
+        TokenizerKind::Character => {
+            let characters: Vec<(String, u64)> = pieces
+                .iter()
+                .flat_map(|(piece, count)| {
+                    piece
+                        .chars()
+                        .map(move |character| (character.to_string(), *count))
+                })
+                .collect();
+            let Merges { tokens, merges } = merges::learn(&characters, most, reserved, None);
+            BPE::builder()
+                .vocab_and_merges(numbered(tokens), merges)
+                .unk_token(unknown)
+                .build()?
+                .into()
+        }
+        TokenizerKind::WordPiece => WordPiece::builder()
+            .vocab(numbered(
+                merges::learn(pieces, most, reserved, Some(CONTINUATION)).tokens,
+            ))
+            .unk_token(unknown)
+            .continuing_subword_prefix(CONTINUATION.to_owned())
+            .max_input_chars_per_word(LONGEST_WORD)
+            .build()?
+            .into(),
+        TokenizerKind::Word => {
+            let tokens = most_frequent(pieces, most - reserved.len());
+            let all = reserved
+                .iter()
+                .map(|&token| token.to_owned())
+                .chain(tokens)
+                .collect();
+            WordLevel::builder()
+                .vocab(numbered(all))
+                .unk_token(unknown)
+                .build()?
+                .into()
+        }
+        TokenizerKind::Unigram => unigram::learn(pieces, most, reserved, place)?.into(),
+    })
+}
+
+fn most_frequent(pieces: &[(String, u64)], room: usize) -> Vec<String> {
+    let mut ranked: Vec<&(String, u64)> = pieces.iter().collect();
+    ranked.sort_unstable_by_key(|(piece, count)| (Reverse(*count), piece));
+    ranked
+        .into_iter()
+        .take(room)
+        .map(|(piece, _)| piece.clone())
+        .collect()
+}
+
+fn numbered(tokens: Vec<String>) -> Vocab {
+    tokens.into_iter().zip(0..).collect()
+}

@@ -1,0 +1,85 @@
+//! What a run needs to go on as if it had never stopped.
+
+use std::path::Path;
+
+use burn::module::Module;
+use regard_decode::{RunDirectory, load_parameters, parameters, write_atomically, write_tensors};
+use serde::{Deserialize, Serialize};
+
+use crate::optimizer::AdamConfig;
+use crate::{Adam, TrainError, Validation};
+
+/// Everything of a run's state that is not a tensor: `state.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunState {
+    /// Updates made.
+    pub(crate) step: u64,
+    /// Passes over the corpus completed.
+    pub(crate) epoch: u64,
+    /// Batches of this pass used.
+    pub(crate) batch: usize,
+    /// Sums since the last line of the log.
+    pub(crate) logged_nats: f64,
+    pub(crate) logged_tokens: usize,
+    /// The best validation so far.
+    pub(crate) best: Option<Validation>,
+    /// Seconds of training; not part of what a rerun repeats.
+    pub(crate) seconds: f64,
+}
+
+/// Writes a checkpoint and makes `last` point at it.
+pub(crate) fn save(
+    run: &RunDirectory,
+    model: &impl Module,
+    adam: &Adam,
+    state: &RunState,
+) -> Result<(), TrainError> {
+    run.write_checkpoint(state.step, |directory| -> Result<(), TrainError> {
+        write_tensors(&directory.join("model.safetensors"), &parameters(model))?;
+        adam.save(&optimizer(directory))?;
+        let json = serde_json::to_vec_pretty(state).map_err(|error| TrainError::Damaged {
+            path: self::state(directory),
+            reason: error.to_string(),
+        })?;
+        Ok(write_atomically(&self::state(directory), &json)?)
+    })?;
+    Ok(run.point("last", state.step)?)
+}
+
+/// Reads the checkpoint at `step`.
+pub(crate) fn load<M: Module>(
+    run: &RunDirectory,
+    step: u64,
+    model: M,
+    config: AdamConfig,
+) -> Result<(M, Adam, RunState), TrainError> {
+    let directory = run.checkpoint(step);
+    let model = load_parameters(model, &run.weights(step))?;
+    let adam = Adam::load(config, &model, &optimizer(&directory))?;
+    let path = state(&directory);
+    let damaged = |reason: String| TrainError::Damaged {
+        path: path.clone(),
+        reason,
+    };
+    let json = std::fs::read(&path).map_err(|error| damaged(error.to_string()))?;
+    let state = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
+    Ok((model, adam, state))
+}
+
+/// Removes all but the last `keep` checkpoints and those that `best` and `last` name.
+pub(crate) fn prune(run: &RunDirectory, keep: usize, named: &[u64]) -> Result<(), TrainError> {
+    let steps = run.steps()?;
+    let old = steps.len().saturating_sub(keep);
+    for &step in steps[..old].iter().filter(|step| !named.contains(step)) {
+        run.remove_checkpoint(step)?;
+    }
+    Ok(())
+}
+
+fn optimizer(directory: &Path) -> std::path::PathBuf {
+    directory.join("optimizer.safetensors")
+}
+
+fn state(directory: &Path) -> std::path::PathBuf {
+    directory.join("state.json")
+}

@@ -1,0 +1,341 @@
+//! A run's whole configuration.
+
+use std::path::Path;
+
+use regard_decode::{
+    BundleConfig, DecodeConfig, FORMAT, Problems, check_sections, parse, read_model, read_section,
+};
+use regard_nn::ModelConfig;
+use regard_text::{DataConfig, TokenizerConfig};
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::{Schedule, TrainError};
+
+/// The `[train]` section.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Number of updates after which training ends, at least 1. Default 10,000.
+    pub steps: u64,
+    /// Every random draw of the run comes from it. At most 2^63 - 1, since TOML has no larger integer. Default 1.
+    pub seed: u64,
+    /// Peak of the learning rate, above 0. Default 0.001: works for widths up to 512 with pre-norm.
+    pub learning_rate: f64,
+    /// What the rate does after the warm-up. Default `inverse_sqrt`, as in the transformer paper.
+    pub schedule: Schedule,
+    /// Steps over which the rate grows from 0 to its peak. Default 1,000.
+    pub warmup: u64,
+    /// Step at which the `cosine` schedule reaches 0; the others do not read it. Default 10,000.
+    pub horizon: u64,
+    /// Decay of Adam's first moment, in `[0, 1)`. Default 0.9.
+    pub beta1: f64,
+    /// Decay of Adam's second moment, in `[0, 1)`. Default 0.98, as in the transformer paper.
+    pub beta2: f64,
+    /// Adam's epsilon, above 0. Default 1e-9, as in the transformer paper.
+    pub epsilon: f64,
+    /// Gradients whose global norm is larger are scaled down to it; above 0. Default 1.
+    pub clip_norm: f64,
+    /// Share of the target's probability that is spread over all classes, in `[0, 1)`. Default 0.1.
+    pub label_smoothing: f64,
+    /// Batches whose gradients are summed for one update, at least 1. Default 1.
+    pub accumulate: usize,
+    /// Steps between two lines of the log, at least 1. Default 50.
+    pub log_every: u64,
+    /// Steps between two validations, at least 1. Default 500.
+    pub validate_every: u64,
+    /// Steps between two checkpoints, at least 1. Default 500.
+    pub checkpoint_every: u64,
+    /// Checkpoints that are kept, at least 1; the best is kept besides. Default 3.
+    pub keep: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            steps: 10_000,
+            seed: 1,
+            learning_rate: 1e-3,
+            schedule: Schedule::InverseSqrt,
+            warmup: 1_000,
+            horizon: 10_000,
+            beta1: 0.9,
+            beta2: 0.98,
+            epsilon: 1e-9,
+            clip_norm: 1.0,
+            label_smoothing: 0.1,
+            accumulate: 1,
+            log_every: 50,
+            validate_every: 500,
+            checkpoint_every: 500,
+            keep: 3,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// The learning rate of step `step`, counted from 1.
+    pub fn rate(&self, step: u64) -> f64 {
+        self.schedule
+            .rate(step, self.learning_rate, self.warmup, self.horizon)
+    }
+
+    /// Everything that is wrong, one sentence each, beginning with the key.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (key, value) in [
+            ("steps", self.steps),
+            ("accumulate", self.accumulate as u64),
+            ("log_every", self.log_every),
+            ("validate_every", self.validate_every),
+            ("checkpoint_every", self.checkpoint_every),
+            ("keep", self.keep as u64),
+        ] {
+            if value == 0 {
+                problems.push(format!("{key}: expected at least 1, got 0"));
+            }
+        }
+        for (key, value) in [
+            ("learning_rate", self.learning_rate),
+            ("epsilon", self.epsilon),
+            ("clip_norm", self.clip_norm),
+        ] {
+            if !(value > 0.0 && value.is_finite()) {
+                problems.push(format!("{key}: expected a number above 0, got {value}"));
+            }
+        }
+        for (key, value) in [
+            ("beta1", self.beta1),
+            ("beta2", self.beta2),
+            ("label_smoothing", self.label_smoothing),
+        ] {
+            if !(0.0..1.0).contains(&value) {
+                problems.push(format!("{key}: expected a number in [0, 1), got {value}"));
+            }
+        }
+        problems
+    }
+}
+
+/// One file, one experiment: the sections `[data] [tokenizer] [model] [train] [decode]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunConfig {
+    /// Where pairs come from.
+    pub data: DataConfig,
+    /// How text becomes ids.
+    pub tokenizer: TokenizerConfig,
+    /// What is trained.
+    pub model: ModelConfig,
+    /// How.
+    pub train: TrainConfig,
+    /// How text is translated.
+    pub decode: DecodeConfig,
+}
+
+/// Keys of a run's `config.toml` outside the sections.
+const STAMPS: [&str; 2] = ["format", "regard"];
+const SECTIONS: [&str; 5] = ["data", "tokenizer", "model", "train", "decode"];
+
+/// Keys of `[train]` that a resumed run may change: none of them touches a result already reached.
+const MAY_CHANGE: [&str; 5] = [
+    "steps",
+    "log_every",
+    "validate_every",
+    "checkpoint_every",
+    "keep",
+];
+
+impl RunConfig {
+    /// Reads a configuration file, with `overrides` (`section.key=value`) applied.
+    ///
+    /// # Errors
+    ///
+    /// All problems together, each with its key.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self, TrainError> {
+        let mut table = parse(path)?;
+        for assignment in overrides {
+            set_key(&mut table, assignment)?;
+        }
+        Self::from_table(path, &table)
+    }
+
+    fn from_table(path: &Path, table: &Table) -> Result<Self, TrainError> {
+        let mut problems = Problems::default();
+        check_sections(
+            table,
+            &[SECTIONS.as_slice(), &STAMPS].concat(),
+            &mut problems,
+        );
+        let bundle = BundleConfig {
+            tokenizer: read_section(table, "tokenizer", &mut problems),
+            model: read_model(table, &mut problems),
+            decode: read_section(table, "decode", &mut problems),
+        };
+        bundle.check(&mut problems);
+        let config = Self {
+            data: read_section(table, "data", &mut problems),
+            tokenizer: bundle.tokenizer,
+            model: bundle.model,
+            train: read_section(table, "train", &mut problems),
+            decode: bundle.decode,
+        };
+        problems.extend(config.data.problems());
+        problems.add_section("train", config.train.problems());
+        Ok(problems.or(path, config)?)
+    }
+
+    /// The configuration as a run keeps it: every key, and who wrote it.
+    ///
+    /// # Panics
+    ///
+    /// Never: every section is a table of plain values.
+    pub fn to_toml(&self) -> String {
+        let sections = Table::try_from(self).expect("sections are tables of plain values");
+        let body = toml::to_string(&sections).expect("a table can be written");
+        format!(
+            "format = {FORMAT}\nregard = \"{}\"\n\n{body}",
+            env!("CARGO_PKG_VERSION")
+        )
+    }
+
+    /// `self` for the run whose configuration is `earlier`, if they differ only in what a resumed run may change.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::ConfigChanged`] with every other key that differs.
+    pub fn resuming(self, earlier: &Self) -> Result<Self, TrainError> {
+        let table = |config: &Self| Table::try_from(config).unwrap_or_default();
+        let (ours, theirs) = (table(&self), table(earlier));
+        let mut keys = Vec::new();
+        differences("", &ours, &theirs, &mut keys);
+        keys.retain(|(key, _)| {
+            !MAY_CHANGE
+                .iter()
+                .any(|allowed| *key == format!("train.{allowed}"))
+        });
+        if keys.is_empty() {
+            return Ok(self);
+        }
+        let keys = keys.into_iter().map(|(_, clause)| clause).collect();
+        Err(TrainError::ConfigChanged { keys })
+    }
+}
+
+fn differences(prefix: &str, ours: &Table, theirs: &Table, found: &mut Vec<(String, String)>) {
+    let names: std::collections::BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    for name in names {
+        let key = format!("{prefix}{name}");
+        match (ours.get(name), theirs.get(name)) {
+            (Some(Value::Table(a)), Some(Value::Table(b))) => {
+                differences(&format!("{key}."), a, b, found)
+            }
+            (a, b) if a == b => {}
+            (a, b) => {
+                let show =
+                    |value: Option<&Value>| value.map_or("nothing".into(), ToString::to_string);
+                let clause = format!("`{key}` was {} and is now {}", show(b), show(a));
+                found.push((key, clause));
+            }
+        }
+    }
+}
+
+/// Applies `section.key=value`; the value is read as TOML, or as a string where that fails.
+///
+/// # Errors
+///
+/// [`TrainError::Set`] if there is no `=`, or a part of the key is not a table.
+pub fn set_key(config: &mut Table, assignment: &str) -> Result<(), TrainError> {
+    let refused = |key: &str, reason: &str| TrainError::Set {
+        key: key.into(),
+        reason: reason.into(),
+    };
+    let (key, text) = assignment
+        .split_once('=')
+        .ok_or_else(|| refused(assignment, "expected `section.key=value`"))?;
+    let value = format!("value = {text}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(text.into()));
+
+    let (parents, name) = key
+        .rsplit_once('.')
+        .ok_or_else(|| refused(key, "expected `section.key`"))?;
+    let mut table = config;
+    for part in parents.split('.') {
+        table = table
+            .entry(part)
+            .or_insert_with(|| Value::Table(Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| refused(key, &format!("`{part}` is a value, not a table")))?;
+    }
+    table.insert(name.into(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = "[data]\ngenerate = { task = \"copy\", pairs = 10, seed = 1 }\n[model]\nkind = \"transformer\"\n";
+
+    fn config(text: &str) -> Result<RunConfig, TrainError> {
+        RunConfig::from_table(Path::new("test.toml"), &text.parse().unwrap())
+    }
+
+    #[test]
+    fn what_is_written_reads_back_the_same() {
+        let once = config(MINIMAL).unwrap();
+        let twice = config(&once.to_toml()).unwrap();
+        assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn problems_of_all_sections_come_together() {
+        let text = "[data]\n[model]\nkind = \"transfomer\"\nd_model = 130\nn_head = 2\n[train]\nsteps = \"many\"\nclip_norm = 0\n[modle]\n";
+        let error = config(text).unwrap_err().to_string();
+        for part in [
+            "`[modle]`: unknown section; did you mean `model`?",
+            "`model.kind`: unknown kind `transfomer`; did you mean `transformer`?",
+            "`model.n_head`: unknown key; did you mean `n_heads`?",
+            "`model.d_model`: expected a multiple of n_heads = 4, got 130",
+            "`train.steps`: invalid type: string \"many\", expected u64",
+            "`train.clip_norm`: expected a number above 0, got 0",
+            "`data.train`",
+        ] {
+            assert!(error.contains(part), "`{part}` is not in:\n{error}");
+        }
+    }
+
+    #[test]
+    fn set_takes_toml_values_and_else_strings() {
+        let mut table: Table = MINIMAL.parse().unwrap();
+        for assignment in [
+            "train.steps=7",
+            "data.generate.task=copy",
+            "model.dropout=0.3",
+        ] {
+            set_key(&mut table, assignment).unwrap();
+        }
+        assert_eq!(table["train"]["steps"].as_integer(), Some(7));
+        assert_eq!(table["data"]["generate"]["task"].as_str(), Some("copy"));
+        assert_eq!(table["model"]["dropout"].as_float(), Some(0.3));
+        assert!(set_key(&mut table, "train").is_err());
+        assert!(set_key(&mut table, "model.kind.x=1").is_err());
+    }
+
+    #[test]
+    fn resuming_may_change_steps_and_nothing_that_matters() {
+        let earlier = config(MINIMAL).unwrap();
+        let mut later = earlier.clone();
+        later.train.steps = 20_000;
+        assert!(later.clone().resuming(&earlier).is_ok());
+        later.train.learning_rate = 0.5;
+        let error = later.resuming(&earlier).unwrap_err().to_string();
+        assert!(
+            error.contains("`train.learning_rate` was 0.001 and is now 0.5"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,108 @@
+use std::io;
+use std::path::PathBuf;
+
+use regard_decode::DecodeError;
+use regard_text::TextError;
+use regard_text::toy::ToyError;
+
+/// What can go wrong in training.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The directory of a new run is there already.
+    #[error("`{}` holds a run already", path.display())]
+    RunExists {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Another process trains there.
+    #[error("another process is training in `{}`", path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A resumed run was given another configuration.
+    #[error("a resumed run keeps its configuration, but {}", keys.join("; "))]
+    ConfigChanged {
+        /// What differs, one clause each.
+        keys: Vec<String>,
+    },
+    /// A value for `--set` names no key.
+    #[error("cannot set `{key}`: {reason}")]
+    Set {
+        /// The key.
+        key: String,
+        /// Why not.
+        reason: String,
+    },
+    /// No pair is left to train on.
+    #[error("no pair is left to train on: {read} read, {dropped} dropped")]
+    NothingToTrain {
+        /// Pairs read.
+        read: usize,
+        /// Pairs dropped.
+        dropped: usize,
+    },
+    /// The loss or a gradient is infinite or not a number.
+    #[error(
+        "step {step}: the loss is {nats} nats per token and the gradient norm {gradient_norm}; the parameters were not updated"
+    )]
+    NotFinite {
+        /// The step that was not made.
+        step: u64,
+        /// Loss per token.
+        nats: f64,
+        /// Norm of the gradient.
+        gradient_norm: f64,
+    },
+    /// A log or state file cannot be read back.
+    #[error("`{}` is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The run directory or its files failed.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// Text or tokenizer failed.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A toy task cannot make what was asked for.
+    #[error(transparent)]
+    Toy(#[from] ToyError),
+}
+
+impl TrainError {
+    /// What to do about it, in one sentence; `None` where the message says it already.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::RunExists { path } => Some(format!(
+                "continue it with `--resume`, choose another directory with `--run`, or remove `{}`",
+                path.display()
+            )),
+            Self::Locked { .. } => Some("wait for it, or choose another directory with `--run`".into()),
+            Self::ConfigChanged { .. } => {
+                Some("start a new run with `--run DIR`; only steps, intervals, threads and device may change".into())
+            }
+            Self::NotFinite { .. } => {
+                Some("lower `train.learning_rate` or lengthen `train.warmup`; the last checkpoint is intact".into())
+            }
+            Self::NothingToTrain { .. } => Some("raise `data.max_length`, or look at the files with `regard check`".into()),
+            Self::Write { .. } => Some("check that the directory exists, is writable and has space left".into()),
+            Self::Damaged { .. } => Some("start again in another directory with `--run DIR`".into()),
+            Self::Decode(error) => error.hint(),
+            Self::Text(error) => error.hint(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod bench;
+mod checkpoint;
+mod config;
+mod data;
+mod error;
+mod log;
+mod objective;
+mod optimizer;
+mod run;
+mod schedule;
+mod step;
+mod validation;
+
+pub use bench::{TrainBench, TrainSpeed, bench_train};
+pub use config::{RunConfig, TrainConfig, set_key};
+pub use data::{Corpora, prepare_corpora};
+pub use error::TrainError;
+pub use log::{Progress, Report};
+pub use objective::{Objective, TeacherForcing};
+pub use optimizer::{Adam, AdamConfig};
+pub use run::{Outcome, TrainOptions, train};
+pub use schedule::Schedule;
+pub use step::{StepOutcome, Trainer};
+pub use validation::Validation;

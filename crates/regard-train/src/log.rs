@@ -1,0 +1,160 @@
+//! The lines of a run's logs, and what a program may show while it trains.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use regard_decode::write_atomically;
+use regard_text::corpus::ReadReport;
+use serde::{Deserialize, Serialize};
+
+use crate::{TrainError, Validation};
+
+/// One line of `log.jsonl`: only what a rerun repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LogLine {
+    pub(crate) step: u64,
+    pub(crate) epoch: u64,
+    /// Mean over the tokens since the last line.
+    pub(crate) nats: f64,
+    pub(crate) tokens: usize,
+    pub(crate) learning_rate: f64,
+    pub(crate) gradient_norm: f64,
+}
+
+/// One line of `timing.jsonl`: what no rerun repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TimingLine {
+    pub(crate) step: u64,
+    /// Seconds of training, validation and checkpoints left out, over all sessions of the run.
+    pub(crate) seconds: f64,
+    /// Real target tokens per second since the last line.
+    pub(crate) target_tokens_per_second: f64,
+    /// High-water resident memory of the process; absent where the system does not tell.
+    pub(crate) peak_memory_mib: Option<f64>,
+}
+
+/// Where training stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Updates made.
+    pub step: u64,
+    /// Updates after which training ends.
+    pub steps: u64,
+    /// Passes over the corpus begun, from 1.
+    pub epoch: u64,
+    /// Loss of this update, nats per token, unsmoothed.
+    pub nats: f64,
+    /// Real target tokens of this update.
+    pub tokens: usize,
+}
+
+/// What training tells whoever watches; every method does nothing unless it is overridden.
+pub trait Report {
+    /// The corpora are read; a model with so many parameters will be trained.
+    fn started(&mut self, _parameters: usize, _train: &ReadReport, _valid: usize) {}
+    /// An update was made.
+    fn stepped(&mut self, _progress: &Progress) {}
+    /// A validation was made; `best` if none was better.
+    fn validated(&mut self, _validation: &Validation, _best: bool) {}
+    /// A checkpoint was written.
+    fn saved(&mut self, _step: u64) {}
+}
+
+/// A file of JSON lines that only grows.
+#[derive(Debug)]
+pub(crate) struct JsonLines {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl JsonLines {
+    /// Opens the file for appending, after cutting off every line of a later step than `step`.
+    pub(crate) fn open_at(path: PathBuf, step: u64) -> Result<Self, TrainError> {
+        cut_back(&path, step)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|source| TrainError::Write {
+                path: path.clone(),
+                source,
+            })?;
+        Ok(Self {
+            path,
+            file: BufWriter::new(file),
+        })
+    }
+
+    pub(crate) fn write(&mut self, line: &impl Serialize) -> Result<(), TrainError> {
+        let written = serde_json::to_writer(&mut self.file, line)
+            .map_err(std::io::Error::from)
+            .and_then(|()| self.file.write_all(b"\n"))
+            .and_then(|()| self.file.flush());
+        written.map_err(|source| TrainError::Write {
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
+
+/// The lines of a file of JSON lines; none if the file is not there.
+pub(crate) fn read_lines<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<T>, TrainError> {
+    kept_lines(path, u64::MAX)?
+        .iter()
+        .map(|line| {
+            serde_json::from_str(line).map_err(|error| TrainError::Damaged {
+                path: path.into(),
+                reason: error.to_string(),
+            })
+        })
+        .collect()
+}
+
+fn cut_back(path: &Path, step: u64) -> Result<(), TrainError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let mut text = kept_lines(path, step)?.join("\n");
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    Ok(write_atomically(path, text.as_bytes())?)
+}
+
+/// Lines up to `step`. A process that was killed may have left half a line at the end, which is not one.
+fn kept_lines(path: &Path, step: u64) -> Result<Vec<String>, TrainError> {
+    #[derive(Deserialize)]
+    struct Step {
+        step: u64,
+    }
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(path).map_err(|error| TrainError::Damaged {
+        path: path.into(),
+        reason: error.to_string(),
+    })?;
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let kept = whole
+        .lines()
+        .take_while(|line| serde_json::from_str::<Step>(line).is_ok_and(|line| line.step <= step));
+    Ok(kept.map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reopened_log_forgets_later_steps_and_half_lines() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log.jsonl");
+        fs::write(&path, "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n{\"ste").unwrap();
+        drop(JsonLines::open_at(path.clone(), 2).unwrap());
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "{\"step\":1}\n{\"step\":2}\n"
+        );
+    }
+}

@@ -1,0 +1,33 @@
+//! What is minimised.
+
+use burn::module::Module;
+use regard_nn::{Batch, LossSum, Model, Pass, cross_entropy};
+
+/// A model's loss on a batch. The trainer knows nothing else of what it trains.
+pub trait Objective {
+    /// What is trained.
+    type Model: Module;
+    /// What it is trained on.
+    type Batch;
+
+    /// Sums over a batch; `tokens` may be any number of items that a mean is to be taken over.
+    fn loss(&self, model: &Self::Model, batch: &Self::Batch, pass: &Pass) -> LossSum;
+}
+
+/// The next token given the true ones before it, with label smoothing.
+#[derive(Clone, Copy, Debug)]
+pub struct TeacherForcing {
+    /// Share of the target's probability spread over all classes, in `[0, 1)`.
+    pub smoothing: f64,
+}
+
+impl Objective for TeacherForcing {
+    type Model = Model;
+    type Batch = Batch;
+
+    fn loss(&self, model: &Model, batch: &Batch, pass: &Pass) -> LossSum {
+        match model {
+            Model::Transformer(model) => cross_entropy(model, batch, self.smoothing, pass),
+        }
+    }
+}

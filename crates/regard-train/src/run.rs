@@ -1,0 +1,351 @@
+//! A run from its first step, or from its last checkpoint, to its end.
+
+use std::fs::{self, File, TryLockError};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use regard_decode::{Checkpoint, DecodeError, RunDirectory, peak_memory_mib, write_atomically};
+use regard_nn::{Batch, Init};
+use regard_text::batch::{HostBatch, plan_epoch};
+use regard_text::corpus::{Example, Pair};
+use regard_text::{SpecialIds, Tokenizers};
+
+use crate::checkpoint::{self, RunState};
+use crate::data::device_batch;
+use crate::log::{JsonLines, LogLine, TimingLine, read_lines};
+use crate::validation::validate;
+use crate::{
+    Adam, AdamConfig, Corpora, Progress, Report, RunConfig, TeacherForcing, TrainError, Trainer,
+    Validation, prepare_corpora,
+};
+
+/// What [`train`] needs besides the configuration.
+#[derive(Clone, Debug)]
+pub struct TrainOptions {
+    /// The run directory.
+    pub run: PathBuf,
+    /// Continue from the last checkpoint; without it, the directory must not hold a run.
+    pub resume: bool,
+    /// Where to compute, without autodiff.
+    pub device: Device,
+}
+
+/// How [`train`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All steps are made.
+    Finished,
+    /// All steps had been made before.
+    NothingToDo,
+    /// `stop` was set; a checkpoint was written.
+    Stopped,
+}
+
+type ModelTrainer = Trainer<TeacherForcing>;
+
+/// Trains a run to `train.steps`, or until `stop` is set.
+///
+/// # Errors
+///
+/// Whatever is wrong with configuration, data or directory is found before the first step; see [`TrainError`].
+pub fn train(
+    config: RunConfig,
+    options: &TrainOptions,
+    stop: &AtomicBool,
+    report: &mut dyn Report,
+) -> Result<Outcome, TrainError> {
+    let run = RunDirectory::new(&options.run);
+    let config = if options.resume {
+        config.resuming(&RunConfig::load(
+            &RunDirectory::open(&options.run)?.config(),
+            &[],
+        )?)?
+    } else if run.config().exists() {
+        return Err(TrainError::RunExists {
+            path: options.run.clone(),
+        });
+    } else {
+        config
+    };
+    fs::create_dir_all(run.path()).map_err(|source| TrainError::Write {
+        path: run.path().into(),
+        source,
+    })?;
+    let _lock = lock(&run)?;
+
+    let corpora = prepare_corpora(&config.data, |pairs| {
+        tokenizers(&run, &config, options.resume, pairs)
+    })?;
+    write_atomically(&run.config(), config.to_toml().as_bytes())?;
+    let (trainer, state) = begin(&run, &config, &corpora, options)?;
+    report.started(
+        trainer.model().num_params(),
+        &corpora.train_report,
+        corpora.valid.len(),
+    );
+    if state.step >= config.train.steps {
+        return Ok(Outcome::NothingToDo);
+    }
+    Session::new(&run, &config, &corpora, &options.device, state, report)?.run(trainer, stop)
+}
+
+/// Holds the run directory against other processes until it is dropped; the system frees it if the process dies.
+fn lock(run: &RunDirectory) -> Result<File, TrainError> {
+    let path = run.lock();
+    let failed = |source| TrainError::Write {
+        path: path.clone(),
+        source,
+    };
+    let file = File::create(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(TrainError::Locked {
+            path: run.path().into(),
+        }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Those of the run, or new ones trained on `pairs`.
+fn tokenizers(
+    run: &RunDirectory,
+    config: &RunConfig,
+    resume: bool,
+    pairs: &[Pair],
+) -> Result<Tokenizers, TrainError> {
+    if resume {
+        return Ok(Tokenizers::load(run.path())?);
+    }
+    let trained = Tokenizers::train(&config.tokenizer, pairs)?;
+    trained.save(run.path())?;
+    Ok(trained)
+}
+
+/// The trainer at the last checkpoint, or at step 0.
+fn begin(
+    run: &RunDirectory,
+    config: &RunConfig,
+    corpora: &Corpora,
+    options: &TrainOptions,
+) -> Result<(ModelTrainer, RunState), TrainError> {
+    let train = &config.train;
+    let adam = AdamConfig {
+        beta1: train.beta1,
+        beta2: train.beta2,
+        epsilon: train.epsilon,
+    };
+    let objective = TeacherForcing {
+        smoothing: train.label_smoothing,
+    };
+    let model = config.model.init(
+        corpora.tokenizers.source().vocabulary_size(),
+        corpora.tokenizers.target().vocabulary_size(),
+        &Init::new(train.seed, &options.device.clone().autodiff()),
+    );
+    let last = match run.find(Checkpoint::Last) {
+        Ok(step) => Some(step),
+        // A run that was killed before its first checkpoint begins again.
+        Err(DecodeError::NoCheckpoint { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let (model, adam, state) = match last {
+        Some(step) => checkpoint::load(run, step, model, adam)?,
+        None => (model, Adam::new(adam), RunState::default()),
+    };
+    let trainer = Trainer::new(objective, train.clone(), model, adam, state.step);
+    Ok((trainer, state))
+}
+
+/// One process' share of a run.
+struct Session<'a> {
+    run: &'a RunDirectory,
+    config: &'a RunConfig,
+    corpora: &'a Corpora,
+    lengths: Vec<(usize, usize)>,
+    plan: Vec<Vec<usize>>,
+    device: &'a Device,
+    state: RunState,
+    log: JsonLines,
+    timing: JsonLines,
+    validation: JsonLines,
+    timed: Timed,
+    report: &'a mut dyn Report,
+}
+
+/// Tokens and seconds since the last line of `timing.jsonl`.
+#[derive(Default)]
+struct Timed {
+    tokens: usize,
+    seconds: f64,
+}
+
+impl<'a> Session<'a> {
+    fn new(
+        run: &'a RunDirectory,
+        config: &'a RunConfig,
+        corpora: &'a Corpora,
+        device: &'a Device,
+        state: RunState,
+        report: &'a mut dyn Report,
+    ) -> Result<Self, TrainError> {
+        let lengths = corpora.train.iter().map(Example::lengths).collect();
+        let mut session = Self {
+            log: JsonLines::open_at(run.log(), state.step)?,
+            timing: JsonLines::open_at(run.timing(), state.step)?,
+            validation: JsonLines::open_at(run.validation(), state.step)?,
+            run,
+            config,
+            corpora,
+            lengths,
+            plan: Vec::new(),
+            device,
+            state,
+            timed: Timed::default(),
+            report,
+        };
+        session.plan_epoch();
+        Ok(session)
+    }
+
+    fn run(mut self, mut trainer: ModelTrainer, stop: &AtomicBool) -> Result<Outcome, TrainError> {
+        let train = &self.config.train;
+        while self.state.step < train.steps {
+            let begun = Instant::now();
+            let batches = self.next_batches();
+            let (updated, outcome) = trainer.update(&batches)?;
+            trainer = updated;
+            let seconds = begun.elapsed().as_secs_f64();
+
+            self.state.step = outcome.step;
+            self.state.logged_nats += outcome.nats;
+            self.state.logged_tokens += outcome.tokens;
+            self.state.seconds += seconds;
+            self.timed.tokens += outcome.tokens;
+            self.timed.seconds += seconds;
+            self.report.stepped(&Progress {
+                step: outcome.step,
+                steps: train.steps,
+                epoch: self.state.epoch + 1,
+                nats: outcome.nats / outcome.tokens.max(1) as f64,
+                tokens: outcome.tokens,
+            });
+            let due = |every: u64| outcome.step.is_multiple_of(every);
+            if due(train.log_every) {
+                self.write_log(outcome.learning_rate, outcome.gradient_norm)?;
+            }
+            let best = due(train.validate_every) && self.validate(&trainer)?;
+            let stopped = stop.load(Ordering::Relaxed);
+            let last = outcome.step == train.steps || stopped;
+            if due(train.checkpoint_every) || best || last {
+                self.save(&trainer, best)?;
+            }
+            if stopped && outcome.step < train.steps {
+                return Ok(Outcome::Stopped);
+            }
+        }
+        Ok(Outcome::Finished)
+    }
+
+    fn special(&self) -> SpecialIds {
+        self.corpora.tokenizers.target().special()
+    }
+
+    fn plan_epoch(&mut self) {
+        let (data, train) = (&self.config.data, &self.config.train);
+        self.plan = plan_epoch(
+            &self.lengths,
+            data.batch_tokens,
+            train.seed,
+            self.state.epoch,
+        );
+    }
+
+    /// The batches of the next update, each with its number of rows.
+    fn next_batches(&mut self) -> Vec<(Batch, usize)> {
+        let device = self.device.clone().autodiff();
+        (0..self.config.train.accumulate)
+            .map(|_| {
+                if self.state.batch == self.plan.len() {
+                    self.state.epoch += 1;
+                    self.state.batch = 0;
+                    self.plan_epoch();
+                }
+                let indices = &self.plan[self.state.batch];
+                self.state.batch += 1;
+                let batch = HostBatch::gather(&self.corpora.train, indices, self.special());
+                (device_batch(&batch, &device), batch.rows())
+            })
+            .collect()
+    }
+
+    fn write_log(&mut self, learning_rate: f64, gradient_norm: f64) -> Result<(), TrainError> {
+        let state = &mut self.state;
+        self.log.write(&LogLine {
+            step: state.step,
+            epoch: state.epoch + 1,
+            nats: state.logged_nats / state.logged_tokens.max(1) as f64,
+            tokens: state.logged_tokens,
+            learning_rate,
+            gradient_norm,
+        })?;
+        (state.logged_nats, state.logged_tokens) = (0.0, 0);
+        let timed = std::mem::take(&mut self.timed);
+        self.timing.write(&TimingLine {
+            step: state.step,
+            seconds: state.seconds,
+            target_tokens_per_second: timed.tokens as f64 / timed.seconds.max(f64::MIN_POSITIVE),
+            peak_memory_mib: peak_memory_mib(),
+        })
+    }
+
+    /// Validates; whether the result is the best so far.
+    fn validate(&mut self, trainer: &ModelTrainer) -> Result<bool, TrainError> {
+        if self.corpora.valid.is_empty() {
+            return Ok(false);
+        }
+        let validation = validate(
+            trainer.model(),
+            &self.corpora.valid,
+            self.special(),
+            self.config.data.batch_tokens,
+            self.state.step,
+            self.device,
+        );
+        self.validation.write(&validation)?;
+        let best = self
+            .state
+            .best
+            .is_none_or(|best| validation.nats < best.nats);
+        if best {
+            self.state.best = Some(validation);
+        }
+        self.report.validated(&validation, best);
+        Ok(best)
+    }
+
+    fn save(&mut self, trainer: &ModelTrainer, best: bool) -> Result<(), TrainError> {
+        checkpoint::save(self.run, trainer.model(), trainer.adam(), &self.state)?;
+        if best {
+            self.run.point("best", self.state.step)?;
+        }
+        let best = self.state.best.map(|best| best.step);
+        let named: Vec<u64> = best.into_iter().chain([self.state.step]).collect();
+        checkpoint::prune(self.run, self.config.train.keep, &named)?;
+        self.report.saved(self.state.step);
+        Ok(())
+    }
+}
+
+impl Validation {
+    /// The validations of a run, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Damaged`] if the file cannot be read.
+    pub fn read(run: &RunDirectory) -> Result<Vec<Self>, TrainError> {
+        read_lines(&run.validation())
+    }
+}

@@ -1,0 +1,124 @@
+//! One update.
+
+use regard_kernels::Key;
+use regard_nn::Pass;
+
+use crate::optimizer::ParameterGradients;
+use crate::{Adam, Objective, TrainConfig, TrainError};
+
+/// A model in training: parameters, moments, and the number of updates made.
+#[derive(Debug)]
+pub struct Trainer<O: Objective> {
+    objective: O,
+    config: TrainConfig,
+    model: O::Model,
+    adam: Adam,
+    step: u64,
+}
+
+/// What one update did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepOutcome {
+    /// Number of the update, from 1.
+    pub step: u64,
+    /// Loss without smoothing, summed over the tokens, in nats.
+    pub nats: f64,
+    /// Real target tokens.
+    pub tokens: usize,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Norm of the gradient of the mean loss, before clipping.
+    pub gradient_norm: f64,
+}
+
+impl<O: Objective> Trainer<O> {
+    /// `model` with `step` updates made.
+    pub fn new(objective: O, config: TrainConfig, model: O::Model, adam: Adam, step: u64) -> Self {
+        Self {
+            objective,
+            config,
+            model,
+            adam,
+            step,
+        }
+    }
+
+    /// The model as it is now.
+    pub fn model(&self) -> &O::Model {
+        &self.model
+    }
+
+    /// The optimiser's state.
+    pub fn adam(&self) -> &Adam {
+        &self.adam
+    }
+
+    /// What is minimised.
+    pub fn objective(&self) -> &O {
+        &self.objective
+    }
+
+    /// Number of updates made.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Makes one update from the sum over `batches`; each comes with its number of rows.
+    ///
+    /// Loss and gradient are divided once, by the tokens of all batches, so cutting the same rows into other batches
+    /// changes the result only by rounding.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::NotFinite`] if the loss or the gradient is not; nothing is updated then.
+    pub fn update(self, batches: &[(O::Batch, usize)]) -> Result<(Self, StepOutcome), TrainError> {
+        let step = self.step + 1;
+        let key = Key::new(self.config.seed).at("pass").nth(step);
+        let mut gradients = ParameterGradients::default();
+        let (mut nats, mut tokens, mut first_row) = (0.0, 0, 0);
+        for (batch, rows) in batches {
+            let pass = Pass::training(key, first_row);
+            let loss = self.objective.loss(&self.model, batch, &pass);
+            nats += f64::from(loss.nats.into_scalar::<f32>());
+            tokens += loss.tokens;
+            first_row += *rows as u64;
+            gradients.add(ParameterGradients::of(
+                &self.model,
+                loss.objective.backward(),
+            ));
+        }
+        let tokens_or_one = tokens.max(1) as f64;
+        let gradient_norm = gradients.norm() / tokens_or_one;
+        if !(nats.is_finite() && gradient_norm.is_finite()) {
+            return Err(TrainError::NotFinite {
+                step,
+                nats: nats / tokens_or_one,
+                gradient_norm,
+            });
+        }
+        let clip = (self.config.clip_norm / gradient_norm.max(f64::MIN_POSITIVE)).min(1.0);
+        let learning_rate = self.config.rate(step);
+        let mut adam = self.adam;
+        let model = adam.update(
+            self.model,
+            gradients,
+            step,
+            learning_rate,
+            clip / tokens_or_one,
+        );
+        let outcome = StepOutcome {
+            step,
+            nats,
+            tokens,
+            learning_rate,
+            gradient_norm,
+        };
+        let trainer = Self {
+            model,
+            adam,
+            step,
+            ..self
+        };
+        Ok((trainer, outcome))
+    }
+}

@@ -1,0 +1,235 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use regard_decode::Checkpoint;
+
+/// Trains, runs and explains sequence-to-sequence models.
+#[derive(Debug, Parser)]
+#[command(name = "regard", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Where to compute
+    #[arg(long, global = true, default_value = "flex", value_name = "NAME")]
+    pub(crate) device: String,
+    /// Processor cores to use [default: all]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Seed of every random draw [default: that of the configuration, else 1]
+    #[arg(long, global = true, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+    /// Say more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write the pairs of a toy task as files
+    Data(DataOptions),
+    /// Find everything that is wrong with a configuration and its data, before the first step
+    Check(CheckOptions),
+    /// Train a model
+    Train(TrainOptions),
+    /// Translate line for line
+    Translate(TranslateOptions),
+    /// Score translations against references
+    Evaluate(EvaluateOptions),
+    /// Show what a model looks at while it translates a sentence
+    Attend(AttendOptions),
+    /// Say what a run directory holds
+    Inspect(InspectOptions),
+    /// Measure speed and memory
+    Bench(BenchOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataOptions {
+    /// What to make
+    pub(crate) task: TaskName,
+    /// Directory for train.tsv, valid.tsv and test.tsv
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Pairs in train.tsv
+    #[arg(long, value_name = "N")]
+    pub(crate) pairs: Option<usize>,
+    /// Most words of a source [default: 60 for toy, 20 for the others]
+    #[arg(long, value_name = "L")]
+    pub(crate) max_length: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TaskName {
+    /// English-French sentences from a grammar
+    Toy,
+    /// A sequence and its reverse
+    Reverse,
+    /// A sequence and its copy
+    Copy,
+    /// A sequence and its sorted form
+    Sort,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckOptions {
+    /// Configuration file
+    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) set: SetOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetOptions {
+    /// Replace a value of the configuration; may be given several times
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainOptions {
+    /// Configuration file
+    pub(crate) config: PathBuf,
+    /// Run directory [default: runs/<name of CONFIG>]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+    /// Continue from the last checkpoint
+    #[arg(long)]
+    pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) set: SetOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    /// Run directory
+    pub(crate) run: PathBuf,
+    /// Weights to use: best, last or a step [default: best, or last where none is]
+    #[arg(long, value_name = "WHICH")]
+    pub(crate) checkpoint: Option<Checkpoint>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TranslateOptions {
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+    /// File to translate [default: standard input]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// File to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateOptions {
+    /// Run directory; translates SOURCE first
+    #[arg(conflicts_with = "hypothesis", required_unless_present = "hypothesis")]
+    pub(crate) run: Option<PathBuf>,
+    /// Weights to use: best, last or a step
+    #[arg(long, value_name = "WHICH", requires = "run")]
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// Translations to score, one a line
+    #[arg(long, value_name = "FILE", requires = "reference")]
+    pub(crate) hypothesis: Option<PathBuf>,
+    /// Text to translate, one a line
+    #[arg(long, value_name = "FILE", requires = "reference", requires = "run")]
+    pub(crate) source: Option<PathBuf>,
+    /// Right translations, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) reference: Option<PathBuf>,
+    /// Instead of SOURCE and REFERENCE: one file with a TAB between them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "reference", "hypothesis"])]
+    pub(crate) tsv: Option<PathBuf>,
+    /// Lower-case both sides before counting
+    #[arg(long)]
+    pub(crate) lowercase: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Exit with 1 if BLEU is lower
+    #[arg(long, value_name = "X")]
+    pub(crate) min_bleu: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AttendOptions {
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+    /// Sentence to translate [default: a line of standard input]
+    pub(crate) sentence: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectOptions {
+    /// Run directory
+    pub(crate) run: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchOptions {
+    #[command(subcommand)]
+    pub(crate) what: BenchCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Time a training step: pre-norm, ReLU, tied embeddings, dropout 0.1 on residuals, smoothing 0.1, Adam, clip 1,
+    /// the last eighth of every source padded
+    Train(BenchTrainOptions),
+    /// Time greedy search with random weights and forced length
+    Decode(BenchDecodeOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShapeOptions {
+    /// Kind of model
+    #[arg(long, default_value = "transformer", value_parser = ["transformer"])]
+    pub(crate) model: String,
+    /// Layers of encoder and of decoder
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub(crate) layers: usize,
+    /// Width D
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub(crate) d_model: usize,
+    /// Feed-forward width F
+    #[arg(long, default_value_t = 1024, value_name = "N")]
+    pub(crate) d_ff: usize,
+    /// Heads H
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub(crate) n_heads: usize,
+    /// Tokens V
+    #[arg(long, default_value_t = 8000, value_name = "N")]
+    pub(crate) vocabulary: usize,
+    /// Rows B
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub(crate) batch: usize,
+    /// Source length S
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    pub(crate) source_length: usize,
+    /// Target length T
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    pub(crate) target_length: usize,
+    /// Runs that are timed; the median counts
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub(crate) steps: usize,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchTrainOptions {
+    #[command(flatten)]
+    pub(crate) shape: ShapeOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchDecodeOptions {
+    #[command(flatten)]
+    pub(crate) shape: ShapeOptions,
+}

@@ -1,0 +1,36 @@
+//! One module for each command.
+
+pub(crate) mod attend;
+pub(crate) mod bench;
+pub(crate) mod check;
+pub(crate) mod data;
+pub(crate) mod evaluate;
+pub(crate) mod held_out;
+pub(crate) mod inspect;
+pub(crate) mod progress;
+pub(crate) mod train;
+pub(crate) mod translate;
+
+use std::path::Path;
+
+use anyhow::Result;
+use regard_decode::{Bundle, Checkpoint, DecodeError, Translator};
+
+use crate::cli::Arguments;
+use crate::device;
+
+/// Loads a run: the checkpoint asked for, or the best, or the last where none is best.
+pub(crate) fn load(
+    run: &Path,
+    checkpoint: Option<Checkpoint>,
+    arguments: &Arguments,
+) -> Result<Translator> {
+    let device = device::named(&arguments.device)?;
+    let translator = match checkpoint {
+        Some(checkpoint) => {
+            Bundle::load(run, checkpoint, &device).map(|bundle| Translator::new(bundle, &device))
+        }
+        None => Translator::from_run(run, &device),
+    };
+    translator.map_err(|error: DecodeError| error.into())
+}

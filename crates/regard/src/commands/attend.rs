@@ -1,0 +1,38 @@
+//! `regard attend`
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use regard_eval::terminal::{AttentionMap, Style, attention_map};
+
+use crate::cli::{Arguments, AttendOptions};
+use crate::commands::load;
+use crate::lines::open_or_stdin;
+use crate::output::{colour, say, width};
+
+pub(crate) fn run(options: &AttendOptions, arguments: &Arguments) -> Result<ExitCode> {
+    let sentence = match &options.sentence {
+        Some(sentence) => sentence.clone(),
+        None => {
+            let (mut lines, status) = open_or_stdin(None)?.chunk(1);
+            status?;
+            lines.pop().unwrap_or_default()
+        }
+    };
+    if sentence.trim().is_empty() {
+        bail!("no sentence to translate; give one after the run directory, or on standard input");
+    }
+    let alignment = load(&options.run.run, options.run.checkpoint, arguments)?.align(&sentence)?;
+    let map = AttentionMap {
+        title: "cross-attention of the last layer, mean over heads",
+        source: &alignment.source,
+        target: &alignment.target,
+        weights: &alignment.weights,
+    };
+    let style = Style {
+        width: width(),
+        colour: colour(),
+    };
+    say(attention_map(&map, &style)?.trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,108 @@
+//! `regard bench`
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use regard_decode::{DecodeBench, bench_decode};
+use regard_nn::{ModelConfig, TransformerConfig};
+use regard_train::{TrainBench, bench_train};
+
+use crate::cli::{Arguments, BenchCommand, BenchOptions, ShapeOptions};
+use crate::device;
+use crate::output::say;
+
+pub(crate) fn run(options: &BenchOptions, arguments: &Arguments) -> Result<ExitCode> {
+    match &options.what {
+        BenchCommand::Train(options) => train(&options.shape, arguments)?,
+        BenchCommand::Decode(options) => decode(&options.shape, arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn train(shape: &ShapeOptions, arguments: &Arguments) -> Result<()> {
+    let device = device::named(&arguments.device)?;
+    let bench = TrainBench {
+        vocabulary: shape.vocabulary,
+        batch: shape.batch,
+        source_length: shape.source_length,
+        target_length: shape.target_length,
+        steps: shape.steps,
+    };
+    let speed = bench_train(&model(shape)?, &bench, arguments.seed.unwrap_or(1), &device)?;
+    if shape.json {
+        return Ok(say(&serde_json::to_string(&speed)?)?);
+    }
+    say(&format!(
+        "{:.4} s a step (median of {})",
+        speed.seconds_per_step, shape.steps
+    ))?;
+    say(&format!(
+        "{:.0} target tokens a second",
+        speed.target_tokens_per_second
+    ))?;
+    say(&format!("{} parameters", speed.parameters))?;
+    say_memory(speed.peak_memory_mib)
+}
+
+fn decode(shape: &ShapeOptions, arguments: &Arguments) -> Result<()> {
+    let device = device::named(&arguments.device)?;
+    let bench = DecodeBench {
+        vocabulary: shape.vocabulary,
+        batch: shape.batch,
+        source_length: shape.source_length,
+        target_length: shape.target_length,
+        runs: shape.steps,
+    };
+    let speed = bench_decode(&model(shape)?, &bench, arguments.seed.unwrap_or(1), &device);
+    if shape.json {
+        return Ok(say(&serde_json::to_string(&speed)?)?);
+    }
+    say(&format!(
+        "{:.0} target tokens a second",
+        speed.target_tokens_per_second
+    ))?;
+    say(&format!(
+        "{:.1} sentences a second",
+        speed.sentences_per_second
+    ))?;
+    say_memory(speed.peak_memory_mib)
+}
+
+fn say_memory(peak: Option<f64>) -> Result<()> {
+    match peak {
+        Some(mib) => say(&format!("{mib:.0} MiB at most"))?,
+        None => say("memory is not known on this system")?,
+    }
+    Ok(())
+}
+
+/// The recipe that peers are built to match: see `regard bench train --help`.
+fn model(shape: &ShapeOptions) -> Result<ModelConfig> {
+    let config = TransformerConfig {
+        d_model: shape.d_model,
+        n_heads: shape.n_heads,
+        d_ff: shape.d_ff,
+        encoder_layers: shape.layers,
+        decoder_layers: shape.layers,
+        dropout: 0.1,
+        attention_dropout: 0.0,
+        embedding_dropout: 0.0,
+        ..TransformerConfig::default()
+    };
+    let mut problems = config.problems();
+    for (key, value) in [
+        ("vocabulary", shape.vocabulary),
+        ("batch", shape.batch),
+        ("source_length", shape.source_length),
+        ("target_length", shape.target_length),
+        ("steps", shape.steps),
+    ] {
+        if value == 0 {
+            problems.push(format!("{key}: expected at least 1, got 0"));
+        }
+    }
+    if !problems.is_empty() {
+        bail!("these sizes make no model:\n  {}", problems.join("\n  "));
+    }
+    Ok(ModelConfig::Transformer(config))
+}

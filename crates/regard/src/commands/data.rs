@@ -1,0 +1,40 @@
+//! `regard data`
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use regard_text::toy::{Generate, Split, Task};
+
+use crate::cli::{Arguments, DataOptions, TaskName};
+use crate::output::complain;
+
+pub(crate) fn run(options: &DataOptions, arguments: &Arguments) -> Result<ExitCode> {
+    let task = match options.task {
+        TaskName::Toy => Task::Toy,
+        TaskName::Reverse => Task::Reverse,
+        TaskName::Copy => Task::Copy,
+        TaskName::Sort => Task::Sort,
+    };
+    let mut generate = Generate::new(task);
+    generate.pairs = options.pairs.unwrap_or(generate.pairs);
+    generate.seed = arguments.seed.unwrap_or(generate.seed);
+    generate.max_length = options.max_length;
+
+    let directory = &options.out;
+    fs::create_dir_all(directory)
+        .with_context(|| format!("cannot create `{}`", directory.display()))?;
+    for split in Split::ALL {
+        let lines = generate.lines(split)?;
+        let path = directory.join(format!("{}.tsv", split.name()));
+        fs::write(&path, &lines).with_context(|| format!("cannot write `{}`", path.display()))?;
+        if !arguments.quiet {
+            complain(&format!(
+                "{}: {} pairs",
+                path.display(),
+                lines.lines().count()
+            ));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,90 @@
+//! `regard evaluate`
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use regard_eval::bleu::Bleu;
+use regard_eval::exact::exact_match;
+use serde::Serialize;
+
+use crate::cli::{Arguments, EvaluateOptions};
+use crate::commands::load;
+use crate::failure::CHECK_FAILED;
+use crate::lines::{read, read_tsv};
+use crate::output::{complain, say};
+
+#[derive(Serialize)]
+struct Evaluation {
+    bleu: Score,
+    exact_match: f64,
+    sentences: usize,
+}
+
+#[derive(Serialize)]
+struct Score {
+    score: f64,
+    signature: String,
+}
+
+pub(crate) fn run(options: &EvaluateOptions, arguments: &Arguments) -> Result<ExitCode> {
+    let (hypotheses, references) = texts(options, arguments)?;
+    let bleu = Bleu::default()
+        .with_lowercase(options.lowercase)
+        .corpus(&hypotheses, &references)?;
+    let evaluation = Evaluation {
+        exact_match: exact_match(&hypotheses, &references)?,
+        sentences: references.len(),
+        bleu: Score {
+            score: bleu.score,
+            signature: bleu.signature.clone(),
+        },
+    };
+    if options.json {
+        say(&serde_json::to_string(&evaluation)?)?;
+    } else {
+        say(&format!("BLEU {:.2} ({})", bleu.score, bleu.signature))?;
+        say(&format!("exact match {:.1} %", evaluation.exact_match))?;
+        say(&format!("{} sentences", evaluation.sentences))?;
+    }
+    if let Some(least) = options.min_bleu.filter(|&least| bleu.score < least) {
+        complain(&format!(
+            "BLEU {:.2} is below the {least} asked for",
+            bleu.score
+        ));
+        return Ok(ExitCode::from(CHECK_FAILED));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Hypotheses and references, one of each a line; nothing is dropped or trimmed.
+fn texts(options: &EvaluateOptions, arguments: &Arguments) -> Result<(Vec<String>, Vec<String>)> {
+    if let Some(hypothesis) = &options.hypothesis {
+        let reference = options
+            .reference
+            .as_ref()
+            .context("--hypothesis needs --reference")?;
+        return Ok((read(hypothesis)?, read(reference)?));
+    }
+    let (sources, references) = match (&options.tsv, &options.source, &options.reference) {
+        (Some(tsv), _, _) => read_tsv(tsv)?,
+        (None, Some(source), Some(reference)) => (read(source)?, read(reference)?),
+        _ => bail!("nothing to evaluate on; give --source and --reference, or --tsv"),
+    };
+    if sources.len() != references.len() {
+        bail!(
+            "the source has {} lines, the reference {}",
+            sources.len(),
+            references.len()
+        );
+    }
+    let run = options
+        .run
+        .as_ref()
+        .context("translating needs a run directory")?;
+    let translations = load(run, options.checkpoint, arguments)?.translate_batch(&sources)?;
+    let hypotheses = translations
+        .into_iter()
+        .map(|translation| translation.text)
+        .collect();
+    Ok((hypotheses, references))
+}

@@ -1,0 +1,105 @@
+//! The progress bar of training.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use regard_text::corpus::ReadReport;
+use regard_train::{Progress, Report, Validation};
+
+use crate::output::complain;
+
+/// Draws a bar on stderr where that is a terminal; prints validations everywhere.
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    quiet: bool,
+    verbose: bool,
+    /// Smoothed loss and tokens per update.
+    nats: Option<f64>,
+    tokens: f64,
+}
+
+impl Bar {
+    pub(crate) fn new(quiet: bool, verbose: bool) -> Self {
+        let target = if quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(4)
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
+        let style = ProgressStyle::with_template("step {pos}/{len} {bar:24} {msg} {eta} left");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self {
+            bar,
+            quiet,
+            verbose,
+            nats: None,
+            tokens: 0.0,
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn print(&self, line: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| complain(line));
+        }
+    }
+}
+
+impl Report for Bar {
+    fn started(&mut self, parameters: usize, train: &ReadReport, valid: usize) {
+        self.print(&format!(
+            "{parameters} parameters; {} training pairs, {valid} validation pairs",
+            train.kept()
+        ));
+        let dropped = train.read - train.kept();
+        if dropped + train.truncated > 0 {
+            self.print(&format!(
+                "dropped {} pairs with an empty side and {} that were too long; truncated {}",
+                train.dropped_empty, train.dropped_long, train.truncated
+            ));
+        }
+    }
+
+    fn stepped(&mut self, progress: &Progress) {
+        if self.nats.is_none() {
+            // The rate and the time left are those of this process, not of the run.
+            self.bar.reset_elapsed();
+            self.bar.reset_eta();
+        }
+        let smooth = |old: f64, new: f64| 0.98 * old + 0.02 * new;
+        let nats = self
+            .nats
+            .map_or(progress.nats, |nats| smooth(nats, progress.nats));
+        self.nats = Some(nats);
+        self.tokens += progress.tokens as f64;
+        self.bar.set_length(progress.steps);
+        self.bar.set_position(progress.step);
+        let seconds = self
+            .bar
+            .elapsed()
+            .max(Duration::from_millis(1))
+            .as_secs_f64();
+        self.bar.set_message(format!(
+            "epoch {} loss {nats:.3} {:.0} tokens/s",
+            progress.epoch,
+            self.tokens / seconds
+        ));
+    }
+
+    fn validated(&mut self, validation: &Validation, best: bool) {
+        let mark = if best { " (best)" } else { "" };
+        self.print(&format!(
+            "step {}: validation loss {:.4} nats/token, perplexity {:.3}{mark}",
+            validation.step, validation.nats, validation.perplexity
+        ));
+    }
+
+    fn saved(&mut self, step: u64) {
+        if self.verbose {
+            self.print(&format!("step {step}: checkpoint written"));
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `regard train`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use regard_train::{Outcome, RunConfig, train};
+
+use crate::cli::{Arguments, TrainOptions};
+use crate::commands::held_out;
+use crate::commands::progress::Bar;
+use crate::device;
+use crate::output::complain;
+
+pub(crate) fn run(options: &TrainOptions, arguments: &Arguments) -> Result<ExitCode> {
+    let device = device::named(&arguments.device)?;
+    let mut overrides = options.set.set.clone();
+    overrides.extend(arguments.seed.map(|seed| format!("train.seed={seed}")));
+    let config = RunConfig::load(&options.config, &overrides)?;
+    let run = options.run.clone().unwrap_or_else(|| default_run(options));
+    let stop = stop_on_signal()?;
+
+    let mut bar = Bar::new(arguments.quiet, arguments.verbose);
+    let train_options = regard_train::TrainOptions {
+        run: run.clone(),
+        resume: options.resume,
+        device,
+    };
+    let outcome = train(config.clone(), &train_options, &stop, &mut bar);
+    bar.finish();
+    match outcome? {
+        Outcome::Stopped => complain(&format!(
+            "stopped; continue with: regard train {} --run {} --resume",
+            options.config.display(),
+            run.display()
+        )),
+        Outcome::NothingToDo => complain(&format!(
+            "`{}` has made its {} steps; raise `train.steps` to go on",
+            run.display(),
+            config.train.steps
+        )),
+        Outcome::Finished => held_out::report(&run, &config.data, arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `runs/` and the name of the configuration.
+fn default_run(options: &TrainOptions) -> PathBuf {
+    PathBuf::from("runs").join(options.config.file_stem().unwrap_or_default())
+}
+
+/// Set by the first signal to end; a second one ends the process at once.
+fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            #[expect(clippy::exit, reason = "the user asked a second time")]
+            std::process::exit(130);
+        }
+        complain("finishing the step, then writing a checkpoint; again to stop at once");
+    })
+    .context("cannot listen for signals")?;
+    Ok(stop)
+}

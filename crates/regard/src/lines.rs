@@ -1,0 +1,110 @@
+//! Lines of text from files and streams.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+/// Lines of a stream, without line ends (`\n` or `\r\n`) and without a byte-order mark at the start.
+pub(crate) struct Lines<R> {
+    name: String,
+    reader: BufReader<R>,
+    line: usize,
+}
+
+impl<R: Read> Lines<R> {
+    /// `name` stands for the stream in errors.
+    pub(crate) fn new(name: impl Into<String>, reader: R) -> Self {
+        Self {
+            name: name.into(),
+            reader: BufReader::with_capacity(1 << 16, reader),
+            line: 0,
+        }
+    }
+
+    /// The next line, or `None` at the end.
+    fn next(&mut self) -> Result<Option<String>> {
+        let mut bytes = Vec::new();
+        let read = self
+            .reader
+            .read_until(b'\n', &mut bytes)
+            .with_context(|| format!("cannot read `{}`", self.name))?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+            if bytes.last() == Some(&b'\r') {
+                bytes.pop();
+            }
+        }
+        let Ok(mut text) = String::from_utf8(bytes) else {
+            bail!("line {} of `{}` is not valid UTF-8", self.line, self.name);
+        };
+        if self.line == 1 && text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
+        Ok(Some(text))
+    }
+
+    /// Waits for a line, then takes those that have come with it, `most` in all. Empty at the end of the stream.
+    ///
+    /// Lines before a bad one are returned; the bad one is the error of the next call.
+    pub(crate) fn chunk(&mut self, most: usize) -> (Vec<String>, Result<()>) {
+        let mut lines = Vec::new();
+        loop {
+            match self.next() {
+                Ok(Some(line)) => lines.push(line),
+                Ok(None) => return (lines, Ok(())),
+                Err(error) => return (lines, Err(error)),
+            }
+            let waiting = self.reader.buffer().contains(&b'\n');
+            if lines.len() >= most || !waiting {
+                return (lines, Ok(()));
+            }
+        }
+    }
+}
+
+/// All lines of a file.
+pub(crate) fn read(path: &Path) -> Result<Vec<String>> {
+    let file = open(path)?;
+    let mut lines = Lines::new(path.display().to_string(), file);
+    let mut all = Vec::new();
+    while let Some(line) = lines.next()? {
+        all.push(line);
+    }
+    Ok(all)
+}
+
+/// The two columns of a file with a TAB in every line.
+pub(crate) fn read_tsv(path: &Path) -> Result<(Vec<String>, Vec<String>)> {
+    let mut columns = (Vec::new(), Vec::new());
+    for (i, line) in read(path)?.into_iter().enumerate() {
+        let Some((source, target)) = line.split_once('\t') else {
+            bail!(
+                "line {} of `{}`: expected 2 columns with a TAB between them, got 1",
+                i + 1,
+                path.display()
+            );
+        };
+        columns.0.push(source.to_owned());
+        columns.1.push(target.to_owned());
+    }
+    Ok(columns)
+}
+
+/// A file, opened.
+pub(crate) fn open(path: &Path) -> Result<File> {
+    File::open(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// A file or standard input.
+pub(crate) fn open_or_stdin(path: Option<&Path>) -> Result<Lines<Box<dyn Read>>> {
+    Ok(match path {
+        Some(path) => Lines::new(path.display().to_string(), Box::new(open(path)?)),
+        None => Lines::new("standard input", Box::new(io::stdin())),
+    })
+}

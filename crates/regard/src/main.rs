@@ -1,0 +1,41 @@
+//! Trains, runs and explains sequence-to-sequence models.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod device;
+mod failure;
+mod lines;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Arguments, Command};
+
+/// burn's CPU backend allocates for every operation; this takes a quarter off a training step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    device::use_threads(arguments.threads)?;
+    match &arguments.command {
+        Command::Data(options) => commands::data::run(options, arguments),
+        Command::Check(options) => commands::check::run(options, arguments),
+        Command::Train(options) => commands::train::run(options, arguments),
+        Command::Translate(options) => commands::translate::run(options, arguments),
+        Command::Evaluate(options) => commands::evaluate::run(options, arguments),
+        Command::Attend(options) => commands::attend::run(options, arguments),
+        Command::Inspect(options) => commands::inspect::run(options, arguments),
+        Command::Bench(options) => commands::bench::run(options, arguments),
+    }
+}
