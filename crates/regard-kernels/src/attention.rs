@@ -2,6 +2,8 @@
 
 use burn::tensor::{Tensor, activation};
 
+#[cfg(feature = "flex")]
+use crate::flex::{AttentionOp, Heads, Operand, apply};
 use crate::{AttentionMask, Draws, dropout};
 
 /// How [`attention`] is to be computed.
@@ -72,6 +74,15 @@ pub fn attention(
     let [batch, t, _] = query.dims();
     let [_, s, value_width] = value.dims();
     check_shapes(query.dims(), key.dims(), value.dims(), options.n_heads);
+    options.mask.check_rows(batch);
+    #[cfg(feature = "flex")]
+    if options.may_fuse() {
+        let operands = [&query, &key, &value].map(Operand::new);
+        if let [Some(query_), Some(key), Some(value)] = operands {
+            let widths = [query.dims()[2], value_width];
+            return options.fused([query_, key, value], widths);
+        }
+    }
     let width_per_head = query.dims()[2] / options.n_heads;
     let blocked = options.mask.to_tensor(batch, [t, s], &query.device());
 
@@ -96,6 +107,78 @@ pub fn attention(
     AttentionOutput {
         context: context.reshape([batch, t, value_width]),
         weights: options.weights.then_some(weights),
+    }
+}
+
+/// [`attention`] of a sequence to itself, on projections packed as `[q | k | v]`, `[B, T, 3 H K]`.
+///
+/// # Panics
+///
+/// If the width is not a multiple of three times the number of heads.
+pub fn self_attention(qkv: Tensor<3>, options: AttentionOptions) -> AttentionOutput {
+    let [batch, t, width] = qkv.dims();
+    assert!(
+        width.is_multiple_of(3 * options.n_heads),
+        "self_attention: expected a width that is a multiple of 3 x {} heads, got {width}",
+        options.n_heads
+    );
+    options.mask.check_rows(batch);
+    let width = width / 3;
+    #[cfg(feature = "flex")]
+    if let Some(qkv) = Operand::new(&qkv).filter(|_| options.may_fuse()) {
+        return options.fused([qkv], [width, width]);
+    }
+    let [query, key, value] = std::array::from_fn(|i| part(&qkv, [batch, t, width], i));
+    attention(query, key, value, options)
+}
+
+/// [`attention`] of one sequence to another, whose projections are packed as `[k | v]`, `[B, S, 2 H K]`.
+///
+/// # Panics
+///
+/// As [`attention`]; the width of `key_value` must be twice that of `query`.
+pub fn cross_attention(
+    query: Tensor<3>,
+    key_value: Tensor<3>,
+    options: AttentionOptions,
+) -> AttentionOutput {
+    let [batch, s, packed] = key_value.dims();
+    let width = packed / 2;
+    check_shapes(query.dims(), [batch, s, width], [batch, s, width], options.n_heads);
+    options.mask.check_rows(batch);
+    #[cfg(feature = "flex")]
+    if options.may_fuse() {
+        if let (Some(query), Some(key_value)) = (Operand::new(&query), Operand::new(&key_value)) {
+            return options.fused([query, key_value], [width, width]);
+        }
+    }
+    let [key, value] = std::array::from_fn(|i| part(&key_value, [batch, s, width], i));
+    attention(query, key, value, options)
+}
+
+/// The i-th of the parts that stand side by side in the last axis.
+fn part(packed: &Tensor<3>, [batch, length, width]: [usize; 3], i: usize) -> Tensor<3> {
+    packed.clone().slice([0..batch, 0..length, i * width..(i + 1) * width])
+}
+
+#[cfg(feature = "flex")]
+impl AttentionOptions {
+    /// Weights, and dropout on them, need the weights themselves.
+    fn may_fuse(&self) -> bool {
+        !self.weights && self.dropout.is_none()
+    }
+
+    fn fused<const N: usize>(self, operands: [Operand; N], [width, value_width]: [usize; 2]) -> AttentionOutput {
+        let heads = Heads {
+            n_heads: self.n_heads,
+            width,
+            value_width,
+        };
+        let op = AttentionOp { heads, mask: self.mask };
+        AttentionOutput {
+            context: apply(op, operands),
+            weights: None,
+        }
     }
 }
 

@@ -36,44 +36,53 @@ pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, draws: Draws) -> Tensor<D> 
     if p == 0.0 {
         return x;
     }
-    let mask = mask(&x.dims(), p, draws);
-    let mask = Tensor::from_data(TensorData::new(mask, x.shape()), &x.device());
-    x * mask
+    #[cfg(feature = "flex")]
+    if let Some(operand) = crate::flex::Operand::new(&x) {
+        return crate::flex::apply(crate::flex::DropoutOp { p, draws }, [operand]);
+    }
+    let shape = x.dims();
+    let mut mask = vec![1.0; shape.iter().product()];
+    apply_mask(&mut mask, 0, &shape, p, draws);
+    x.clone() * Tensor::from_data(TensorData::new(mask, shape), &x.device())
 }
 
-/// The factors by which `dropout` multiplies: `0` or `1 / (1 - p)`.
-fn mask(shape: &[usize], p: f64, draws: Draws) -> Vec<f32> {
-    let (&width, outer) = shape.split_last().expect("dropout needs an axis");
+/// Multiplies rows of a tensor of the given shape, from row `first` of its last axis on, by `0` or `1 / (1 - p)`.
+#[inline(always)]
+pub(crate) fn apply_mask(values: &mut [f32], first: usize, shape: &[usize], p: f64, draws: Draws) {
+    let Some((&width, outer)) = shape.split_last() else {
+        return;
+    };
     let kept = (1.0 / (1.0 - p)) as f32;
     // Two draws come from each 64 random bits, so probabilities are resolved to 2^-32.
     let threshold = (p * 4_294_967_296.0) as u64;
     let factor = |bits: u64| if bits < threshold { 0.0 } else { kept };
-
-    let mut values = Vec::with_capacity(shape.iter().product());
-    let mut index = vec![0_usize; outer.len()];
-    for _ in 0..outer.iter().product::<usize>() {
-        let (&row, inner) = index.split_first().expect("dropout needs a row axis");
-        let key = inner
-            .iter()
-            .fold(draws.key.nth(draws.first_row + row as u64), |key, &i| {
-                key.nth(i as u64)
-            });
-        for pair in 0..(width / 2) as u64 {
-            let bits = key.bits(pair);
-            values.extend([factor(bits >> 32), factor(bits & 0xffff_ffff)]);
+    for (i, row) in values.chunks_exact_mut(width).enumerate() {
+        let key = row_key(first + i, outer, draws);
+        let (pairs, rest) = row.as_chunks_mut::<2>();
+        let mut counter = 0;
+        for [a, b] in pairs {
+            let bits = key.bits(counter);
+            *a *= factor(bits >> 32);
+            *b *= factor(bits & 0xffff_ffff);
+            counter += 1;
         }
-        if width % 2 == 1 {
-            values.push(factor(key.bits((width / 2) as u64) >> 32));
-        }
-        for (i, &size) in index.iter_mut().zip(outer).rev() {
-            *i += 1;
-            if *i < size {
-                break;
-            }
-            *i = 0;
+        for value in rest {
+            *value *= factor(key.bits(counter) >> 32);
         }
     }
-    values
+}
+
+/// The key of row `row` of the last axis: that of its example, narrowed by the index along every further axis.
+fn row_key(row: usize, outer: &[usize], draws: Draws) -> Key {
+    let inner: usize = outer[1..].iter().product();
+    let mut key = draws.key.nth(draws.first_row + (row / inner) as u64);
+    let (mut rest, mut size) = (row % inner, inner);
+    for axis in &outer[1..] {
+        size /= axis;
+        key = key.nth((rest / size) as u64);
+        rest %= size;
+    }
+    key
 }
 
 #[cfg(test)]
@@ -90,8 +99,13 @@ mod tests {
 
     #[test]
     fn an_example_meets_the_same_mask_in_every_batch() {
-        let whole = mask(&[4, 5, 7], 0.3, draws(0));
-        let part = mask(&[2, 3, 7], 0.3, draws(2));
+        let mask = |shape: [usize; 3], first_row| {
+            let mut mask = vec![1.0; shape.iter().product()];
+            apply_mask(&mut mask, 0, &shape, 0.3, draws(first_row));
+            mask
+        };
+        let whole = mask([4, 5, 7], 0);
+        let part = mask([2, 3, 7], 2);
         for b in 0..2 {
             for t in 0..3 {
                 let at = |b: usize, t: usize, length: usize| (b * length + t) * 7;

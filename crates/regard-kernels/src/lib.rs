@@ -4,10 +4,12 @@
 //!
 //! B batch, S source (key) length, T target (query) length, D model width, H heads, K width per head, V vocabulary,
 //! N rows of an activation matrix (`B * T` where padding is carried along).
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod attention;
 mod dropout;
+#[cfg(feature = "flex")]
+mod flex;
 mod linear;
 mod loss;
 mod mask;
@@ -15,9 +17,9 @@ mod norm;
 mod optimizer;
 mod random;
 
-pub use attention::{AttentionOptions, AttentionOutput, attention};
+pub use attention::{AttentionOptions, AttentionOutput, attention, cross_attention, self_attention};
 pub use dropout::{Draws, dropout};
-pub use linear::{embedding, linear};
+pub use linear::{embedding, linear, linear_relu};
 pub use loss::{CrossEntropy, linear_cross_entropy};
 pub use mask::AttentionMask;
 pub use norm::layer_norm;

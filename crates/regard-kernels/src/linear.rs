@@ -1,6 +1,6 @@
 //! Linear maps and embedding lookup.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, activation};
 
 /// `y = x W + b`, over the rows of a matrix.
 ///
@@ -18,15 +18,46 @@ use burn::tensor::{Int, Tensor};
 /// - burn's `Linear` takes any rank; its path for rank 3 becomes a batched product whose weight gradient is a
 ///   `[B, D_in, D_out]` temporary. Taking matrices only rules that out.
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    activated(x, weight, bias, false)
+}
+
+/// `y = max(0, x W + b)`: [`linear`], then the rectifier, in one pass over the result.
+///
+/// # Panics
+///
+/// If the inner widths differ.
+pub fn linear_relu(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    activated(x, weight, bias, true)
+}
+
+fn activated(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, relu: bool) -> Tensor<2> {
     let ([_, d_in], [expected, _]) = (x.dims(), weight.dims());
     assert_eq!(
         d_in, expected,
         "linear: expected rows of width {expected}, got {d_in}"
     );
+    #[cfg(feature = "flex")]
+    {
+        use crate::flex::{LinearOp, Operand, apply};
+        let operands = (Operand::new(&x), Operand::new(&weight), bias_operand(bias.as_ref(), &weight));
+        if let (Some(x), Some(weight), Some(bias)) = operands {
+            return apply(LinearOp { relu }, [x, weight, bias]);
+        }
+    }
     let y = x.matmul(weight);
-    match bias {
+    let y = match bias {
         Some(bias) => y + bias.unsqueeze(),
         None => y,
+    };
+    if relu { activation::relu(y) } else { y }
+}
+
+/// A bias as an operand; an empty one where there is none.
+#[cfg(feature = "flex")]
+pub(crate) fn bias_operand(bias: Option<&Tensor<1>>, weight: &Tensor<2>) -> Option<crate::flex::Operand> {
+    match bias {
+        Some(bias) => crate::flex::Operand::new(bias),
+        None => crate::flex::Operand::new(&Tensor::<1>::zeros([0], &weight.device().without_autodiff())),
     }
 }
 

@@ -47,6 +47,20 @@ pub fn linear_cross_entropy(
         (0.0..1.0).contains(&smoothing),
         "linear_cross_entropy: expected smoothing in [0, 1), got {smoothing}"
     );
+    #[cfg(feature = "flex")]
+    {
+        use crate::flex::{CrossEntropyOp, Operand, apply};
+        let bias = crate::linear::bias_operand(bias.as_ref(), &weight);
+        let operands = (Operand::new(&hidden), Operand::new(&weight), bias);
+        if let (Some(hidden), Some(weight), Some(bias)) = operands {
+            let targets = host_targets(targets);
+            let sums: Tensor<1> = apply(CrossEntropyOp { targets, smoothing }, [hidden, weight, bias]);
+            return CrossEntropy {
+                objective: sums.clone().slice([0..1]),
+                nats: sums.inner().slice([1..2]),
+            };
+        }
+    }
     let logits = linear(hidden, weight, bias); // [N, V]
     let shift = logits.clone().detach().max_dim(1);
     let logits = logits - shift;
@@ -64,6 +78,14 @@ pub fn linear_cross_entropy(
         objective,
         nats: nats.inner(),
     }
+}
+
+/// Ids on the host; on this backend that is no transfer.
+#[cfg(feature = "flex")]
+fn host_targets(targets: Tensor<1, Int>) -> Vec<usize> {
+    let data = targets.into_data();
+    let id = |id: i64| usize::try_from(id).expect("ids are not negative");
+    data.iter::<i64>().map(id).collect()
 }
 
 #[cfg(test)]

@@ -73,14 +73,23 @@ impl AttentionMask {
         }
     }
 
+    /// Number of keys that query `query` of row `row` may see, with `[T, S]` queries and keys: every rule leaves a
+    /// beginning of the keys.
+    pub fn visible_keys(&self, row: usize, query: usize, [t, s]: [usize; 2]) -> usize {
+        let real = self.key_lengths.as_ref().map_or(s, |lengths| lengths[row].min(s));
+        let past = if self.causal { (query + 1 + s).saturating_sub(t) } else { s };
+        real.min(past)
+    }
+
     /// Whether query `query` of row `row` may not see key `key`, with `[T, S]` queries and keys.
-    pub fn is_blocked(&self, row: usize, query: usize, key: usize, [t, s]: [usize; 2]) -> bool {
-        let future = self.causal && key + t > query + s;
-        let padding = self
-            .key_lengths
-            .as_ref()
-            .is_some_and(|lengths| key >= lengths[row]);
-        future || padding
+    pub fn is_blocked(&self, row: usize, query: usize, key: usize, sizes: [usize; 2]) -> bool {
+        key >= self.visible_keys(row, query, sizes)
+    }
+
+    pub(crate) fn check_rows(&self, rows: usize) {
+        if let Some(lengths) = &self.key_lengths {
+            assert_eq!(lengths.len(), rows, "attention: mask for {} rows, batch of {rows}", lengths.len());
+        }
     }
 
     /// Whether some query may see no key at all.
@@ -99,14 +108,6 @@ impl AttentionMask {
         [t, s]: [usize; 2],
         device: &Device,
     ) -> Option<Tensor<4, Bool>> {
-        if let Some(lengths) = &self.key_lengths {
-            assert_eq!(
-                lengths.len(),
-                rows,
-                "attention: mask for {} rows, batch of {rows}",
-                lengths.len()
-            );
-        }
         let padded = self
             .key_lengths
             .as_ref()

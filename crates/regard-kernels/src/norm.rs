@@ -12,5 +12,13 @@ use burn::tensor::Tensor;
 ///
 /// Ba, Kiros, Hinton. Layer Normalization. 2016. <https://arxiv.org/abs/1607.06450>
 pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    {
+        use crate::flex::{LayerNormOp, Operand, apply};
+        let operands = (Operand::new(&x), Operand::new(&weight), Operand::new(&bias));
+        if let (Some(x), Some(weight), Some(bias)) = operands {
+            return apply(LayerNormOp { epsilon }, [x, weight, bias]);
+        }
+    }
     burn::tensor::module::layer_norm(x, weight, Some(bias), epsilon)
 }

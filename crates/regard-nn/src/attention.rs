@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use regard_kernels::{AttentionOptions, attention};
+use regard_kernels::{AttentionOptions, attention, cross_attention, self_attention};
 
 use crate::{AttentionMask, AttentionOutput, Init, KeyValueCache, Layout, Linear, Pass};
 
@@ -143,13 +143,16 @@ impl MultiHeadSelfAttention {
         cache: Option<&mut KeyValueCache>,
         pass: &Pass,
     ) -> (Tensor<2>, Option<Tensor<4>>) {
-        let [query, key, value] = split_columns(self.qkv.forward(x)).map(|x| layout.unflatten(x));
-        let (key, value) = match cache {
-            Some(cache) => cache.append(key, value),
-            None => (key, value),
-        };
+        let qkv = layout.unflatten(self.qkv.forward(x));
         let options = options(self.n_heads, mask, self.dropout, pass);
-        let attended = attention(query, key, value, options);
+        let attended = match cache {
+            None => self_attention(qkv, options),
+            Some(cache) => {
+                let [query, key, value] = split_columns(qkv);
+                let (key, value) = cache.append(key, value);
+                attention(query, key, value, options)
+            }
+        };
         let context = self.output.forward(Layout::flatten(attended.context));
         (context, attended.weights)
     }
@@ -177,11 +180,9 @@ impl MultiHeadCrossAttention {
         }
     }
 
-    /// Keys and values of a memory `[N, D]`, each `[B, S, H K]`: computed once, used at every step.
-    pub fn project(&self, memory: Tensor<2>, layout: Layout) -> (Tensor<3>, Tensor<3>) {
-        let [key, value] =
-            split_columns(self.key_value.forward(memory)).map(|x| layout.unflatten(x));
-        (key, value)
+    /// Keys and values of a memory `[N, D]`, side by side, `[B, S, 2 H K]`: computed once, used at every step.
+    pub fn project(&self, memory: Tensor<2>, layout: Layout) -> Tensor<3> {
+        layout.unflatten(self.key_value.forward(memory))
     }
 
     /// The form that blocks call: `x: [N, D]` to `[N, D]`, on projected keys and values.
@@ -191,19 +192,19 @@ impl MultiHeadCrossAttention {
         &self,
         x: Tensor<2>,
         layout: Layout,
-        (key, value): &(Tensor<3>, Tensor<3>),
+        key_value: &Tensor<3>,
         mask: AttentionMask,
         pass: &Pass,
     ) -> (Tensor<2>, Option<Tensor<4>>) {
         // Without order between queries, the hypotheses of a sentence are as good as positions of one row.
-        let [memory_rows, _, _] = key.dims();
+        let [memory_rows, _, _] = key_value.dims();
         let grouped = Layout {
             batch: memory_rows,
             length: layout.batch / memory_rows * layout.length,
         };
         let query = grouped.unflatten(self.query.forward(x));
         let options = options(self.n_heads, mask, self.dropout, pass);
-        let attended = attention(query, key.clone(), value.clone(), options);
+        let attended = cross_attention(query, key_value.clone(), options);
         let context = self.output.forward(Layout::flatten(attended.context));
         (context, attended.weights)
     }
@@ -218,9 +219,12 @@ fn options(n_heads: usize, mask: AttentionMask, dropout: f64, pass: &Pass) -> At
     }
 }
 
-/// Cuts `[N, P * D]` into P matrices `[N, D]`.
-fn split_columns<const P: usize>(x: Tensor<2>) -> [Tensor<2>; P] {
-    let [n, width] = x.dims();
+/// Cuts `[B, T, P * D]` into P tensors `[B, T, D]`.
+fn split_columns<const P: usize>(x: Tensor<3>) -> [Tensor<3>; P] {
+    let [batch, length, width] = x.dims();
     let width = width / P;
-    std::array::from_fn(|i| x.clone().slice([0..n, i * width..(i + 1) * width]))
+    std::array::from_fn(|i| {
+        x.clone()
+            .slice([0..batch, 0..length, i * width..(i + 1) * width])
+    })
 }

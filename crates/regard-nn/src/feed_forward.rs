@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 
 use crate::{Init, Linear};
 
@@ -45,6 +45,6 @@ impl FeedForwardConfig {
 impl FeedForward {
     /// `x: [N, D]` to `[N, D]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.outer.forward(activation::relu(self.inner.forward(x)))
+        self.outer.forward(self.inner.forward_relu(x))
     }
 }

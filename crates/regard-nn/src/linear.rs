@@ -40,4 +40,13 @@ impl Linear {
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         regard_kernels::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
     }
+
+    /// [`forward`](Self::forward), then `max(0, y)`.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has another width than `D_in`.
+    pub fn forward_relu(&self, x: Tensor<2>) -> Tensor<2> {
+        regard_kernels::linear_relu(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    }
 }

@@ -45,7 +45,8 @@ pub struct Transformer {
 /// What the encoder left behind: each decoder layer's keys and values.
 #[derive(Clone, Debug)]
 pub struct TransformerMemory {
-    key_values: Vec<(Tensor<3>, Tensor<3>)>,
+    /// `[k | v]`, `[B, S, 2 D]`, for each layer.
+    key_values: Vec<Tensor<3>>,
     lengths: Arc<[usize]>,
     mask: AttentionMask,
 }
@@ -208,7 +209,7 @@ impl Rows for TransformerMemory {
             key_values: self
                 .key_values
                 .into_iter()
-                .map(|(key, value)| (select_rows(key, rows), select_rows(value, rows)))
+                .map(|key_value| select_rows(key_value, rows))
                 .collect(),
             mask: AttentionMask::key_lengths(lengths.clone()),
             lengths,

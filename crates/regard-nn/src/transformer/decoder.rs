@@ -51,7 +51,7 @@ impl DecoderLayer {
         &self,
         x: Tensor<2>,
         layout: Layout,
-        memory: (&(Tensor<3>, Tensor<3>), &AttentionMask),
+        memory: (&Tensor<3>, &AttentionMask),
         cache: Option<&mut KeyValueCache>,
         pass: &Pass,
     ) -> (Tensor<2>, LayerWeights) {
@@ -102,7 +102,7 @@ impl Decoder {
         &self,
         encoded: &Tensor<2>,
         layout: Layout,
-    ) -> Vec<(Tensor<3>, Tensor<3>)> {
+    ) -> Vec<Tensor<3>> {
         self.layers
             .iter()
             .map(|layer| layer.cross_attention.project(encoded.clone(), layout))

@@ -1,0 +1,39 @@
+//! Dropout whose mask is computed again backward instead of being stored.
+
+use burn::backend::flex::FlexTensor;
+
+use super::{FusedOp, elements, tensor};
+use crate::dropout::{Draws, apply_mask};
+
+/// Operand: `x`, any shape whose first axis is the example.
+#[derive(Clone, Debug)]
+pub(crate) struct DropoutOp {
+    pub(crate) p: f64,
+    pub(crate) draws: Draws,
+}
+
+impl DropoutOp {
+    fn masked(&self, x: &FlexTensor) -> FlexTensor {
+        let x = x.to_contiguous();
+        let shape = x.layout().shape().clone();
+        let mut values = elements(&x).to_vec();
+        let width = *shape.as_slice().last().unwrap_or(&1);
+        let dims = shape.as_slice().to_vec();
+        super::simd::for_rows(&mut values, width, |row, block| {
+            apply_mask(block, row, &dims, self.p, self.draws);
+        });
+        tensor(values, shape)
+    }
+}
+
+impl FusedOp<1> for DropoutOp {
+    type Saved = ();
+
+    fn forward(&self, [x]: [FlexTensor; 1], _: bool) -> (FlexTensor, Option<()>) {
+        (self.masked(&x), Some(()))
+    }
+
+    fn backward(&self, (): (), gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
+        [Some(self.masked(&gradient))]
+    }
+}

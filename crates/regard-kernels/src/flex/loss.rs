@@ -1,0 +1,140 @@
+//! Cross entropy through the output map, a few hundred rows at a time, so that `[N, V]` logits never exist whole.
+
+use burn::backend::flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::matrix::{Cores, Matrix, plain, product, product_into};
+use super::simd::{column_sums, exp, maximum, sum, vectorized};
+use super::{FusedOp, elements, tensor};
+
+/// Rows whose logits exist at a time: 512 x 8,000 f32 are 16 MiB.
+const CHUNK: usize = 512;
+
+/// Operands: `hidden [N, D]`, `W [D, V]` (may be a transposed view), `b [V]` or empty.
+///
+/// The result is `[2]`: the smoothed objective, and the unsmoothed nats, through which no gradient flows.
+#[derive(Clone, Debug)]
+pub(crate) struct CrossEntropyOp {
+    pub(crate) targets: Vec<usize>,
+    pub(crate) smoothing: f64,
+}
+
+/// Gradients of the objective, made while the logits were at hand.
+#[derive(Clone, Debug)]
+pub(crate) struct Saved {
+    hidden: FlexTensor,
+    weight: FlexTensor,
+    bias: FlexTensor,
+}
+
+impl FusedOp<3> for CrossEntropyOp {
+    type Saved = Saved;
+
+    fn forward(&self, [hidden, weight, bias]: [FlexTensor; 3], tracked: bool) -> (FlexTensor, Option<Saved>) {
+        let (hidden, weight, bias) = (hidden.to_contiguous(), plain(weight), bias.to_contiguous());
+        let [rows, d_model] = super::matrix_shape(&hidden);
+        let vocabulary = weight.layout().shape()[1];
+        let (h, w, b) = (elements(&hidden), Matrix::of(&weight), elements(&bias));
+        // A tied weight is the transpose of the embedding, and its gradient is laid out like it.
+        let transposed = !weight.is_contiguous();
+
+        let (mut objective, mut nats) = (0.0, 0.0);
+        let grown = |size| if tracked { vec![0.0; size] } else { Vec::new() };
+        let mut d_hidden: Vec<f32> = Vec::with_capacity(if tracked { h.len() } else { 0 });
+        let mut d_weight = grown(d_model * vocabulary);
+        let mut d_bias = grown(b.len());
+        for (targets, h) in self.targets.chunks(CHUNK).zip(h.chunks(CHUNK * d_model)) {
+            let h = Matrix::new(h, [targets.len(), d_model]);
+            let mut logits = product(h, w);
+            let sums: Vec<(f64, f64)> = logits
+                .par_chunks_mut(vocabulary)
+                .zip(targets)
+                .map(|(row, &target)| vectorized(|| self.row(row, target, b, tracked)))
+                .collect();
+            for (row_objective, row_nats) in sums {
+                objective += row_objective;
+                nats += row_nats;
+            }
+            if tracked {
+                let g = Matrix::new(&logits, [targets.len(), vocabulary]);
+                d_hidden.extend(product(g, w.transposed()));
+                let (lhs, rhs, stride) = if transposed {
+                    (g.transposed(), h, d_model)
+                } else {
+                    (h.transposed(), g, vocabulary)
+                };
+                product_into(&mut d_weight, stride, lhs, rhs, [1.0, 1.0], Cores::All);
+                if !d_bias.is_empty() {
+                    for (sum, part) in d_bias.iter_mut().zip(column_sums(&logits, vocabulary)) {
+                        *sum += part;
+                    }
+                }
+            }
+        }
+        let saved = tracked.then(|| Saved {
+            hidden: tensor(d_hidden, [rows, d_model]),
+            weight: if transposed {
+                tensor(d_weight, [vocabulary, d_model]).transpose(0, 1)
+            } else {
+                tensor(d_weight, [d_model, vocabulary])
+            },
+            bias: tensor(d_bias, [b.len()]),
+        });
+        (tensor(vec![objective as f32, nats as f32], [2]), saved)
+    }
+
+    fn backward(&self, saved: Saved, gradient: FlexTensor, wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
+        let gradient = gradient.to_contiguous();
+        let factor = elements(&gradient)[0];
+        let scaled = |mut gradient: FlexTensor| {
+            if factor.to_bits() != 1.0_f32.to_bits() {
+                for value in gradient.storage_mut::<f32>() {
+                    *value *= factor;
+                }
+            }
+            gradient
+        };
+        let [hidden, weight, bias] = wanted;
+        [
+            hidden.then(|| scaled(saved.hidden)),
+            weight.then(|| scaled(saved.weight)),
+            bias.then(|| scaled(saved.bias)),
+        ]
+    }
+}
+
+impl CrossEntropyOp {
+    /// Objective and nats of one row of logits, which becomes the gradient of the objective if that is wanted.
+    #[inline(always)]
+    fn row(&self, row: &mut [f32], target: usize, bias: &[f32], gradient: bool) -> (f64, f64) {
+        for (z, b) in row.iter_mut().zip(bias) {
+            *z += b;
+        }
+        let highest = maximum(row);
+        for z in row.iter_mut() {
+            *z -= highest;
+        }
+        let mean = sum(row, |z| z) / row.len() as f32;
+        let chosen = row[target];
+        let total = if gradient {
+            for z in row.iter_mut() {
+                *z = exp(*z);
+            }
+            sum(row, |z| z)
+        } else {
+            sum(row, exp)
+        };
+        let normaliser = f64::from(total).ln();
+        let nats = normaliser - f64::from(chosen);
+        let smoothed = (1.0 - self.smoothing) * f64::from(chosen) + self.smoothing * f64::from(mean);
+        if gradient {
+            let factor = 1.0 / total;
+            let spread = (self.smoothing / row.len() as f64) as f32;
+            for z in row.iter_mut() {
+                *z = *z * factor - spread;
+            }
+            row[target] -= (1.0 - self.smoothing) as f32;
+        }
+        (normaliser - smoothed, nats)
+    }
+}

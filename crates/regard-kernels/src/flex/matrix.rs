@@ -1,0 +1,201 @@
+//! Matrices over slices, and their product.
+
+#![allow(unsafe_code, reason = "the product of the gemm crate takes pointers")]
+
+use burn::backend::flex::FlexTensor;
+use gemm::Parallelism;
+
+/// A matrix inside a slice; element (i, j) is `data[i * row_stride + j * column_stride]`.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Contiguous rows.
+    pub(super) fn new(data: &'a [f32], [rows, columns]: [usize; 2]) -> Self {
+        Self::strided(data, [rows, columns], columns)
+    }
+
+    /// Rows that begin `row_stride` apart.
+    pub(super) fn strided(data: &'a [f32], [rows, columns]: [usize; 2], row_stride: usize) -> Self {
+        let matrix = Self {
+            data,
+            rows,
+            columns,
+            row_stride,
+            column_stride: 1,
+        };
+        matrix.check();
+        matrix
+    }
+
+    /// The transpose of a two-dimensional tensor's memory, where that is how it is stored, or the tensor itself.
+    pub(super) fn of(tensor: &'a FlexTensor) -> Self {
+        let shape = tensor.layout().shape().as_slice();
+        if tensor.is_contiguous() {
+            return Self::new(super::elements(tensor), [shape[0], shape[1]]);
+        }
+        let strides = tensor.layout().strides();
+        let stride = |axis: usize| usize::try_from(strides[axis]).expect("strides checked by `plain`");
+        let matrix = Self {
+            data: &tensor.storage::<f32>()[tensor.layout().start_offset()..],
+            rows: shape[0],
+            columns: shape[1],
+            row_stride: stride(0),
+            column_stride: stride(1),
+        };
+        matrix.check();
+        matrix
+    }
+
+    pub(super) fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    fn check(&self) {
+        let last = match (self.rows.checked_sub(1), self.columns.checked_sub(1)) {
+            (Some(row), Some(column)) => row * self.row_stride + column * self.column_stride + 1,
+            _ => 0,
+        };
+        assert!(last <= self.data.len(), "a matrix reaches beyond its slice");
+    }
+}
+
+/// How many cores a product may use.
+#[derive(Clone, Copy)]
+pub(super) enum Cores {
+    /// Those of the current thread pool.
+    All,
+    /// The calling one: where the caller divides the work itself.
+    One,
+}
+
+/// Work, in multiply-adds, below which dividing a product costs more than it gains.
+const WORTH_DIVIDING: usize = 64 * 64 * 64;
+
+/// `lhs rhs`, written once into fresh memory.
+pub(super) fn product(lhs: Matrix<'_>, rhs: Matrix<'_>) -> Vec<f32> {
+    let size = lhs.rows * rhs.columns;
+    let mut output = Vec::with_capacity(size);
+    // SAFETY: `run` is given room for `rows * columns` elements, reads none of them and writes all of them.
+    unsafe {
+        run(output.as_mut_ptr(), rhs.columns, lhs, rhs, 0.0, 1.0, Cores::All);
+        output.set_len(size);
+    }
+    output
+}
+
+/// `output = keep * output + factor * lhs rhs`, where rows of `output` begin `row_stride` apart.
+///
+/// With `keep` 0 the old values are not read.
+pub(super) fn product_into(
+    output: &mut [f32],
+    row_stride: usize,
+    lhs: Matrix<'_>,
+    rhs: Matrix<'_>,
+    [keep, factor]: [f32; 2],
+    cores: Cores,
+) {
+    let last = match lhs.rows.checked_sub(1) {
+        Some(row) => row * row_stride + rhs.columns,
+        None => 0,
+    };
+    assert!(
+        last <= output.len() && rhs.columns <= row_stride,
+        "a product reaches beyond its output"
+    );
+    // SAFETY: every row `i * row_stride .. + columns` was just checked to lie inside `output`, which is initialised.
+    unsafe { run(output.as_mut_ptr(), row_stride, lhs, rhs, keep, factor, cores) }
+}
+
+/// # Safety
+///
+/// `output` must have room for rows of `rhs.columns` elements that begin `row_stride` apart, one for each row of `lhs`,
+/// and be initialised if `keep` is not 0.
+unsafe fn run(
+    output: *mut f32,
+    row_stride: usize,
+    lhs: Matrix<'_>,
+    rhs: Matrix<'_>,
+    keep: f32,
+    factor: f32,
+    cores: Cores,
+) {
+    assert_eq!(lhs.columns, rhs.rows, "inner sizes of a product");
+    let work = lhs.rows * rhs.columns * lhs.columns;
+    let parallelism = match cores {
+        Cores::All if work >= WORTH_DIVIDING => Parallelism::Rayon(0),
+        _ => Parallelism::None,
+    };
+    let stride = |stride: usize| isize::try_from(stride).expect("strides are below 2^63");
+    // SAFETY: both matrices were checked against their slices when they were made; `output` is the caller's promise.
+    unsafe {
+        gemm::gemm(
+            lhs.rows,
+            rhs.columns,
+            lhs.columns,
+            output,
+            1,
+            stride(row_stride),
+            keep != 0.0,
+            lhs.data.as_ptr(),
+            stride(lhs.column_stride),
+            stride(lhs.row_stride),
+            rhs.data.as_ptr(),
+            stride(rhs.column_stride),
+            stride(rhs.row_stride),
+            keep,
+            factor,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+/// A two-dimensional tensor whose memory [`Matrix::of`] can read: itself, or a contiguous copy.
+pub(super) fn plain(tensor: FlexTensor) -> FlexTensor {
+    let strides = tensor.layout().strides();
+    if tensor.is_contiguous() || (strides.len() == 2 && strides.iter().all(|&stride| stride > 0)) {
+        tensor
+    } else {
+        tensor.to_contiguous()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_strided_and_transposed_matrices() {
+        // a = [[1, 2], [3, 4]] inside rows of 3; b = [[5, 6], [7, 8]].
+        let a = [1.0, 2.0, 0.0, 3.0, 4.0, 0.0];
+        let b = [5.0, 6.0, 7.0, 8.0];
+        let (a, b) = (Matrix::strided(&a, [2, 2], 3), Matrix::new(&b, [2, 2]));
+        assert_eq!(product(a, b), [19.0, 22.0, 43.0, 50.0]);
+        assert_eq!(product(a.transposed(), b), [26.0, 30.0, 38.0, 44.0]);
+        assert_eq!(product(a, b.transposed()), [17.0, 23.0, 39.0, 53.0]);
+        let mut sum = [1.0; 5];
+        product_into(&mut sum, 3, a, b, [1.0, 2.0], Cores::One);
+        assert_eq!(sum, [39.0, 45.0, 1.0, 87.0, 101.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "beyond its slice")]
+    fn a_matrix_larger_than_its_slice_is_refused() {
+        Matrix::new(&[0.0; 5], [2, 3]);
+    }
+}

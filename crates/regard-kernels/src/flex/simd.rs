@@ -1,0 +1,176 @@
+//! Loops that use whatever vector instructions the machine has.
+
+use rayon::prelude::*;
+
+/// Elements a task handles at least; below it, handing work to another core costs more than it gains.
+const TASK: usize = 1 << 14;
+
+/// Runs `f`, compiled for the machine's best instruction set. Everything in `f` must be inlined to profit.
+#[inline]
+pub(super) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
+    // The instruction set changes speed only: no fused multiply-add is formed unless it is written.
+    pulp::Arch::new().dispatch(f)
+}
+
+/// Rows a task takes, for rows of `width` elements. It does not depend on the number of cores, so neither do sums
+/// that are made per task.
+pub(super) fn rows_per_task(width: usize) -> usize {
+    (TASK / width.max(1)).max(1)
+}
+
+/// Calls `f` on blocks of rows of `output`, with the number of the block's first row.
+pub(super) fn for_rows(output: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+    if width == 0 {
+        return;
+    }
+    let rows = rows_per_task(width);
+    if output.len() <= TASK {
+        return f(0, output);
+    }
+    output
+        .par_chunks_mut(rows * width)
+        .enumerate()
+        .for_each(|(block, chunk)| f(block * rows, chunk));
+}
+
+/// The sum of the rows of a matrix, in an order that does not depend on the number of cores.
+pub(super) fn column_sums(values: &[f32], width: usize) -> Vec<f32> {
+    sum_partial(values.len() / width.max(1), width, |range, sums| {
+        for row in values[range.start * width..range.end * width].chunks_exact(width) {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += value;
+            }
+        }
+    })
+}
+
+/// Sums vectors of `width` elements over `rows`: `f` adds a range of rows to partial sums, which are added in order.
+pub(super) fn sum_partial(
+    rows: usize,
+    width: usize,
+    f: impl Fn(std::ops::Range<usize>, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let step = rows_per_task(width);
+    let partial: Vec<Vec<f32>> = (0..rows.div_ceil(step))
+        .into_par_iter()
+        .map(|block| {
+            let mut sums = vec![0.0; width];
+            let range = block * step..((block + 1) * step).min(rows);
+            vectorized(|| f(range, &mut sums));
+            sums
+        })
+        .collect();
+    let mut total = vec![0.0; width];
+    for sums in partial {
+        for (total, sum) in total.iter_mut().zip(sums) {
+            *total += sum;
+        }
+    }
+    total
+}
+
+/// `e^x` to about one unit in the last place, exactly 0 below -80: no denormal number ever comes out, since
+/// products with those run twenty times slower.
+#[inline(always)]
+pub(super) fn exp(x: f32) -> f32 {
+    // e^x = 2^n e^r with n = round(x / ln 2) and |r| <= ln 2 / 2; e^r by its Taylor polynomial, whose seventh-order
+    // remainder is below 2^-26 there.
+    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it leaves an integer in the low bits
+    let clamped = x.clamp(-80.0, 88.0);
+    let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = clamped - n * 0.693_359_375 - n * -2.121_944_4e-4;
+    let mut polynomial = 1.0 / 5040.0;
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        polynomial = polynomial * r + coefficient;
+    }
+    let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
+    if x < -80.0 { 0.0 } else { polynomial * scale }
+}
+
+/// Largest element; several running maxima, so that they vectorise.
+#[inline(always)]
+pub(super) fn maximum(values: &[f32]) -> f32 {
+    let (chunks, rest) = values.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = if value > *lane { value } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// Sum of `f` over elements, in sixteen running sums: the same order on every machine.
+#[inline(always)]
+pub(super) fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let (chunks, rest) = values.as_chunks::<16>();
+    let mut lanes = [0.0; 16];
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane += f(value);
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().map(|&value| f(value)).sum::<f32>()
+}
+
+/// Sum of the products of two slices, as [`sum`].
+#[inline(always)]
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let ((a_chunks, a_rest), (b_chunks, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    let mut lanes = [0.0; 16];
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+}
+
+/// Replaces scores by their softmax; returns the maximum and the sum of exponentials.
+#[inline(always)]
+pub(super) fn softmax(scores: &mut [f32]) -> (f32, f32) {
+    let highest = maximum(scores);
+    for score in scores.iter_mut() {
+        *score = exp(*score - highest);
+    }
+    let total = sum(scores, |value| value);
+    let factor = 1.0 / total;
+    for score in scores.iter_mut() {
+        *score *= factor;
+    }
+    (highest, total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_that_of_f64_to_one_and_a_half_units() {
+        let mut x = -79.9_f32;
+        while x < 88.0 {
+            let expected = f64::from(x).exp();
+            let relative = (f64::from(exp(x)) - expected).abs() / expected;
+            assert!(relative < 1.5 * f64::from(f32::EPSILON), "exp({x}) is off by {relative:e}");
+            x += 0.001_7;
+        }
+        assert!((exp(0.0) - 1.0).abs() < f32::EPSILON);
+    }
+
+    #[test]
+    fn exp_of_blocked_scores_is_exactly_zero() {
+        for x in [-80.1, -1e4, -1e30, f32::NEG_INFINITY] {
+            assert_eq!(exp(x).to_bits(), 0);
+        }
+    }
+
+    #[test]
+    fn sums_and_maxima_take_every_element_once() {
+        let values: Vec<f32> = (1..=37).map(|i| i as f32).collect();
+        assert_eq!(sum(&values, |v| v).to_bits(), 703.0_f32.to_bits());
+        assert_eq!(dot(&values, &values).to_bits(), 17_575.0_f32.to_bits());
+        assert_eq!(maximum(&values).to_bits(), 37.0_f32.to_bits());
+        assert_eq!(column_sums(&[1.0, 2.0, 3.0, 4.0], 2), [4.0, 6.0]);
+    }
+}
