@@ -1,13 +1,12 @@
 use std::cmp::Reverse;
 
 use tokenizers::models::ModelWrapper;
-use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::models::bpe::Vocab;
 use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::tokenizer::{AddedToken, Result};
 
-use super::merges::{self, Merges};
-use super::{TokenizerConfig, TokenizerKind, counts, scheme, unigram};
+use super::{TokenizerConfig, TokenizerKind, counts, merges, scheme, unigram};
 use crate::error::TextError;
 use crate::special::SpecialIds;
 
@@ -44,13 +43,10 @@ fn model(config: &TokenizerConfig, pieces: &[(String, u64)]) -> Result<ModelWrap
     let most = config.vocabulary;
     Ok(match config.kind {
         TokenizerKind::Bpe => {
-            let Merges { tokens, merges } = merges::learn(pieces, most, reserved, None);
-            BPE::builder()
-                .vocab_and_merges(numbered(tokens), merges)
-                .unk_token(unknown)
-                .fuse_unk(true)
-                .build()?
-                .into()
+            let mut bpe = merges::learn(pieces, most, reserved)?;
+            bpe.unk_token = Some(unknown);
+            bpe.fuse_unk = true;
+            bpe.into()
         }
         TokenizerKind::Character => {
             let characters: Vec<(String, u64)> = pieces
@@ -61,17 +57,17 @@ fn model(config: &TokenizerConfig, pieces: &[(String, u64)]) -> Result<ModelWrap
                         .map(move |character| (character.to_string(), *count))
                 })
                 .collect();
-            let Merges { tokens, merges } = merges::learn(&characters, most, reserved, None);
-            BPE::builder()
-                .vocab_and_merges(numbered(tokens), merges)
-                .unk_token(unknown)
-                .build()?
-                .into()
+            let mut bpe = merges::learn(&characters, most, reserved)?;
+            bpe.unk_token = Some(unknown);
+            bpe.into()
         }
         TokenizerKind::WordPiece => WordPiece::builder()
-            .vocab(numbered(
-                merges::learn(pieces, most, reserved, Some(CONTINUATION)).tokens,
-            ))
+            .vocab(numbered(merges::learn_continued(
+                pieces,
+                most,
+                reserved,
+                CONTINUATION,
+            )?))
             .unk_token(unknown)
             .continuing_subword_prefix(CONTINUATION.to_owned())
             .max_input_chars_per_word(LONGEST_WORD)
