@@ -144,13 +144,18 @@ pub fn cross_attention(
 ) -> AttentionOutput {
     let [batch, s, packed] = key_value.dims();
     let width = packed / 2;
-    check_shapes(query.dims(), [batch, s, width], [batch, s, width], options.n_heads);
+    check_shapes(
+        query.dims(),
+        [batch, s, width],
+        [batch, s, width],
+        options.n_heads,
+    );
     options.mask.check_rows(batch);
     #[cfg(feature = "flex")]
-    if options.may_fuse() {
-        if let (Some(query), Some(key_value)) = (Operand::new(&query), Operand::new(&key_value)) {
-            return options.fused([query, key_value], [width, width]);
-        }
+    if options.may_fuse()
+        && let (Some(query), Some(key_value)) = (Operand::new(&query), Operand::new(&key_value))
+    {
+        return options.fused([query, key_value], [width, width]);
     }
     let [key, value] = std::array::from_fn(|i| part(&key_value, [batch, s, width], i));
     attention(query, key, value, options)
@@ -158,7 +163,9 @@ pub fn cross_attention(
 
 /// The i-th of the parts that stand side by side in the last axis.
 fn part(packed: &Tensor<3>, [batch, length, width]: [usize; 3], i: usize) -> Tensor<3> {
-    packed.clone().slice([0..batch, 0..length, i * width..(i + 1) * width])
+    packed
+        .clone()
+        .slice([0..batch, 0..length, i * width..(i + 1) * width])
 }
 
 #[cfg(feature = "flex")]
@@ -168,13 +175,20 @@ impl AttentionOptions {
         !self.weights && self.dropout.is_none()
     }
 
-    fn fused<const N: usize>(self, operands: [Operand; N], [width, value_width]: [usize; 2]) -> AttentionOutput {
+    fn fused<const N: usize>(
+        self,
+        operands: [Operand; N],
+        [width, value_width]: [usize; 2],
+    ) -> AttentionOutput {
         let heads = Heads {
-            n_heads: self.n_heads,
+            count: self.n_heads,
             width,
             value_width,
         };
-        let op = AttentionOp { heads, mask: self.mask };
+        let op = AttentionOp {
+            heads,
+            mask: self.mask,
+        };
         AttentionOutput {
             context: apply(op, operands),
             weights: None,
@@ -267,7 +281,7 @@ mod tests {
             [0.1, 0.2, 0.3].map(|phase| formula([2, 3, 4], phase, &device).require_grad());
         let mask = AttentionMask::key_lengths(vec![0, 3]);
         let output = attention(q.clone(), k.clone(), v.clone(), options(2, mask));
-        let first = output.context.clone().slice([0..1]).into_data();
+        let first = output.context.clone().slice(0..1).into_data();
         assert!(first.iter::<f32>().all(|x| x == 0.0));
         let gradients = output.context.sum().backward();
         for x in [q, k, v] {

@@ -47,13 +47,13 @@ pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, draws: Draws) -> Tensor<D> 
 }
 
 /// Multiplies rows of a tensor of the given shape, from row `first` of its last axis on, by `0` or `1 / (1 - p)`.
-#[inline(always)]
 pub(crate) fn apply_mask(values: &mut [f32], first: usize, shape: &[usize], p: f64, draws: Draws) {
     let Some((&width, outer)) = shape.split_last() else {
         return;
     };
     let kept = (1.0 / (1.0 - p)) as f32;
     // Two draws come from each 64 random bits, so probabilities are resolved to 2^-32.
+    #[expect(clippy::cast_sign_loss, reason = "a probability is not negative")]
     let threshold = (p * 4_294_967_296.0) as u64;
     let factor = |bits: u64| if bits < threshold { 0.0 } else { kept };
     for (i, row) in values.chunks_exact_mut(width).enumerate() {

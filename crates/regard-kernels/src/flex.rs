@@ -57,9 +57,14 @@ pub(crate) enum Operand {
 impl Operand {
     /// `None` if the tensor lives elsewhere, is not f32, or recomputes activations by burn's checkpointing.
     pub(crate) fn new<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
-        static COMPOSED: LazyLock<bool> =
-            LazyLock::new(|| std::env::var("REGARD_KERNELS").is_ok_and(|value| value == "composed"));
+        static COMPOSED: LazyLock<bool> = LazyLock::new(|| {
+            std::env::var("REGARD_KERNELS").is_ok_and(|value| value == "composed")
+        });
         if *COMPOSED || tensor.dtype() != DType::F32 {
+            return None;
+        }
+        #[cfg(test)]
+        if tests::COMPOSED.get() {
             return None;
         }
         let tensor = tensor.clone();
@@ -91,14 +96,21 @@ pub(crate) fn apply<const N: usize, const D: usize, Op: FusedOp<N>>(
     op: Op,
     operands: [Operand; N],
 ) -> Tensor<D> {
-    if operands.iter().all(|operand| matches!(operand, Operand::Plain(_))) {
+    if operands
+        .iter()
+        .all(|operand| matches!(operand, Operand::Plain(_)))
+    {
         let (output, _) = op.forward(operands.map(Operand::into_plain), false);
         return Tensor::from_primitive::<Flex>(output);
     }
     let operands = operands.map(Operand::into_tracked);
     let guards = operands.each_ref().map(Tracked::node);
     let inputs = operands.map(Tracked::into_primitive);
-    let output = match Step(op.clone()).prepare::<NoCheckpointing>(guards).compute_bound().stateful() {
+    let output = match Step(op.clone())
+        .prepare::<NoCheckpointing>(guards)
+        .compute_bound()
+        .stateful()
+    {
         OpsKind::Tracked(prepared) => {
             let (output, saved) = op.forward(inputs, true);
             let saved = saved.expect("a tracked forward pass saves what its backward pass needs");
@@ -146,4 +158,211 @@ fn matrix_shape(tensor: &FlexTensor) -> [usize; 2] {
     let shape = tensor.layout().shape();
     let columns = shape.as_slice().last().copied().unwrap_or(1);
     [shape.num_elements() / columns.max(1), columns]
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::Cell;
+
+    use burn::tensor::{Device, Int, Tensor, TensorData};
+
+    use crate::*;
+
+    thread_local! {
+        /// Whether this thread's operations take the composed path.
+        pub(crate) static COMPOSED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Values between -1 and 1, without a pattern that an error could hide in.
+    fn values<const D: usize>(name: &str, shape: [usize; D], device: &Device) -> Tensor<D> {
+        let key = Key::new(5).at(name);
+        let n = shape.iter().product::<usize>() as u64;
+        let values: Vec<f32> = (0..n)
+            .map(|i| (2.0 * key.uniform(i) - 1.0) as f32)
+            .collect();
+        Tensor::from_data(TensorData::new(values, shape), device).require_grad()
+    }
+
+    /// The result of `f` and the gradients of its inputs, under a gradient without symmetry.
+    fn run<const D: usize>(
+        f: &dyn Fn(&Device) -> (Tensor<D>, Vec<Tensor<3>>),
+        composed: bool,
+    ) -> Vec<Vec<f32>> {
+        COMPOSED.set(composed);
+        let device = Device::flex().autodiff();
+        let (y, inputs) = f(&device);
+        let weights = values("gradient", y.dims(), &device).detach();
+        let gradients = (y.clone() * weights).sum().backward();
+        COMPOSED.set(false);
+        let mut all = vec![y.inner().into_data().iter::<f32>().collect()];
+        for input in inputs {
+            let gradient = input.grad(&gradients).expect("every input has a gradient");
+            all.push(gradient.into_data().iter::<f32>().collect());
+        }
+        all
+    }
+
+    /// Fused and composed agree, in output and every gradient, to 1e-5 of each tensor's largest value.
+    fn agree<const D: usize>(f: impl Fn(&Device) -> (Tensor<D>, Vec<Tensor<3>>)) {
+        let (fused, composed) = (run(&f, false), run(&f, true));
+        for (i, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
+            assert_eq!(fused.len(), composed.len());
+            let largest = composed
+                .iter()
+                .fold(0.0_f32, |largest, x| largest.max(x.abs()));
+            for (a, b) in fused.iter().zip(composed) {
+                assert!(
+                    (a - b).abs() <= 1e-5 * largest,
+                    "value {i}: {a} and {b}, largest {largest}"
+                );
+            }
+        }
+        assert_eq!(fused, run(&f, false), "the same again, bit for bit");
+    }
+
+    fn matrix(x: &Tensor<3>) -> Tensor<2> {
+        x.clone().flatten(0, 1)
+    }
+
+    fn vector(x: &Tensor<3>) -> Tensor<1> {
+        x.clone().flatten(0, 2)
+    }
+
+    #[test]
+    fn linear_is_its_composition() {
+        for (rows, d_in, d_out) in [(7, 5, 3), (67, 61, 131), (1, 17, 1), (300, 2, 97)] {
+            for relu in [false, true] {
+                agree(|device| {
+                    let x = values("x", [1, rows, d_in], device);
+                    let w = values("w", [1, d_in, d_out], device);
+                    let b = values("b", [1, 1, d_out], device);
+                    let f = if relu { linear_relu } else { linear };
+                    (f(matrix(&x), matrix(&w), Some(vector(&b))), vec![x, w, b])
+                });
+            }
+            agree(|device| {
+                let x = values("x", [1, d_in, rows], device);
+                let w = values("w", [1, d_out, d_in], device);
+                let y = linear(matrix(&x).transpose(), matrix(&w).transpose(), None);
+                (y, vec![x, w])
+            });
+        }
+    }
+
+    #[test]
+    fn layer_norm_is_its_composition() {
+        for (rows, width) in [(7, 5), (67, 61), (1, 128), (700, 33)] {
+            agree(|device| {
+                let x = values("x", [1, rows, width], device);
+                let w = values("w", [1, 1, width], device);
+                let b = values("b", [1, 1, width], device);
+                (
+                    layer_norm(matrix(&x), vector(&w), vector(&b), 1e-5),
+                    vec![x, w, b],
+                )
+            });
+        }
+    }
+
+    #[test]
+    fn attention_is_its_composition() {
+        let masks = |s: usize| {
+            [
+                AttentionMask::none(),
+                AttentionMask::causal(),
+                AttentionMask::key_lengths(vec![s, 0, s / 2]),
+                AttentionMask::causal().and(AttentionMask::key_lengths(vec![1, s, s - 1])),
+            ]
+        };
+        let options = |mask: &AttentionMask| AttentionOptions {
+            n_heads: 2,
+            mask: mask.clone(),
+            dropout: None,
+            weights: false,
+        };
+        for (t, s) in [(5, 5), (3, 7), (1, 19), (33, 41)] {
+            for mask in masks(s) {
+                agree(|device| {
+                    let q = values("q", [3, t, 6], device);
+                    let k = values("k", [3, s, 6], device);
+                    let v = values("v", [3, s, 10], device);
+                    let output = attention(q.clone(), k.clone(), v.clone(), options(&mask));
+                    (output.context, vec![q, k, v])
+                });
+                agree(|device| {
+                    let q = values("q", [3, t, 6], device);
+                    let kv = values("kv", [3, s, 12], device);
+                    (
+                        cross_attention(q.clone(), kv.clone(), options(&mask)).context,
+                        vec![q, kv],
+                    )
+                });
+            }
+        }
+        for mask in masks(11) {
+            agree(|device| {
+                let qkv = values("qkv", [3, 11, 18], device);
+                (
+                    self_attention(qkv.clone(), options(&mask)).context,
+                    vec![qkv],
+                )
+            });
+        }
+    }
+
+    #[test]
+    fn cross_entropy_is_its_composition() {
+        for (rows, d_model, vocabulary) in [(3, 5, 7), (1100, 6, 11), (1, 8, 300)] {
+            let ids: Vec<i32> = (0..rows).map(|i| i * 31 % vocabulary).collect();
+            let size = |n: i32| usize::try_from(n).unwrap();
+            for (smoothing, tied) in [(0.0, false), (0.1, true), (0.1, false)] {
+                agree(|device| {
+                    let ids = Tensor::<1, Int>::from_ints(ids.as_slice(), device);
+                    let h = values("h", [1, size(rows), d_model], device);
+                    let (w, weight) = if tied {
+                        let w = values("w", [1, size(vocabulary), d_model], device);
+                        (w.clone(), matrix(&w).transpose())
+                    } else {
+                        let w = values("w", [1, d_model, size(vocabulary)], device);
+                        (w.clone(), matrix(&w))
+                    };
+                    let b = values("b", [1, 1, size(vocabulary)], device);
+                    let bias = Some(vector(&b));
+                    let loss = linear_cross_entropy(matrix(&h), weight, bias, ids, smoothing);
+                    (loss.objective, vec![h, w, b])
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn dropout_is_its_composition() {
+        for shape in [[1, 1, 1], [3, 5, 7], [2, 40, 513]] {
+            agree(|device| {
+                let x = values("x", shape, device);
+                let draws = Draws {
+                    key: Key::new(2),
+                    first_row: 3,
+                };
+                (dropout(x.clone(), 0.3, draws), vec![x])
+            });
+        }
+    }
+
+    #[test]
+    fn nothing_is_computed_from_nothing() {
+        let device = Device::flex().autodiff();
+        let w = values("w", [1, 4, 3], &device);
+        let y = linear(Tensor::zeros([0, 4], &device), matrix(&w), None);
+        assert_eq!(y.dims(), [0, 3]);
+        let mask = AttentionMask::none();
+        let options = AttentionOptions {
+            n_heads: 1,
+            mask,
+            dropout: None,
+            weights: false,
+        };
+        let qkv = Tensor::zeros([2, 0, 6], &device);
+        assert_eq!(self_attention(qkv, options).context.dims(), [2, 0, 2]);
+    }
 }

@@ -5,6 +5,14 @@
 //! B batch, S source (key) length, T target (query) length, D model width, H heads, K width per head, V vocabulary,
 //! N rows of an activation matrix (`B * T` where padding is carried along).
 #![deny(unsafe_code)]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "operations consume tensors, as burn's do: memory without another handle is used again"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "constants come as f64 and meet f32 data; counts and shares are far below their types' limits"
+)]
 
 mod attention;
 mod dropout;
@@ -17,7 +25,9 @@ mod norm;
 mod optimizer;
 mod random;
 
-pub use attention::{AttentionOptions, AttentionOutput, attention, cross_attention, self_attention};
+pub use attention::{
+    AttentionOptions, AttentionOutput, attention, cross_attention, self_attention,
+};
 pub use dropout::{Draws, dropout};
 pub use linear::{embedding, linear, linear_relu};
 pub use loss::{CrossEntropy, linear_cross_entropy};

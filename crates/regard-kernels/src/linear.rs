@@ -10,7 +10,7 @@ use burn::tensor::{Int, Tensor, activation};
 ///
 /// # Panics
 ///
-/// If the inner widths differ.
+/// If the inner widths differ, or the bias is not as long as the result is wide.
 ///
 /// # Differences
 ///
@@ -31,15 +31,20 @@ pub fn linear_relu(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> 
 }
 
 fn activated(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, relu: bool) -> Tensor<2> {
-    let ([_, d_in], [expected, _]) = (x.dims(), weight.dims());
+    let ([_, d_in], [expected, d_out]) = (x.dims(), weight.dims());
     assert_eq!(
         d_in, expected,
         "linear: expected rows of width {expected}, got {d_in}"
     );
+    check_bias("linear", bias.as_ref(), d_out);
     #[cfg(feature = "flex")]
     {
         use crate::flex::{LinearOp, Operand, apply};
-        let operands = (Operand::new(&x), Operand::new(&weight), bias_operand(bias.as_ref(), &weight));
+        let operands = (
+            Operand::new(&x),
+            Operand::new(&weight),
+            bias_operand(bias.as_ref(), &weight),
+        );
         if let (Some(x), Some(weight), Some(bias)) = operands {
             return apply(LinearOp { relu }, [x, weight, bias]);
         }
@@ -52,12 +57,28 @@ fn activated(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, relu: boo
     if relu { activation::relu(y) } else { y }
 }
 
+pub(crate) fn check_bias(operation: &str, bias: Option<&Tensor<1>>, expected: usize) {
+    if let Some(bias) = bias {
+        let [got] = bias.dims();
+        assert_eq!(
+            got, expected,
+            "{operation}: expected a bias of {expected}, got {got}"
+        );
+    }
+}
+
 /// A bias as an operand; an empty one where there is none.
 #[cfg(feature = "flex")]
-pub(crate) fn bias_operand(bias: Option<&Tensor<1>>, weight: &Tensor<2>) -> Option<crate::flex::Operand> {
+pub(crate) fn bias_operand(
+    bias: Option<&Tensor<1>>,
+    weight: &Tensor<2>,
+) -> Option<crate::flex::Operand> {
     match bias {
         Some(bias) => crate::flex::Operand::new(bias),
-        None => crate::flex::Operand::new(&Tensor::<1>::zeros([0], &weight.device().without_autodiff())),
+        None => crate::flex::Operand::new(&Tensor::<1>::zeros(
+            [0],
+            &weight.device().without_autodiff(),
+        )),
     }
 }
 

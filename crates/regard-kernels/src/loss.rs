@@ -29,7 +29,7 @@ pub struct CrossEntropy {
 ///
 /// # Panics
 ///
-/// If `smoothing` is outside `[0, 1)`.
+/// If `smoothing` is outside `[0, 1)`, or there is not one target for each row and one bias for each class.
 ///
 /// # Differences
 ///
@@ -47,6 +47,13 @@ pub fn linear_cross_entropy(
         (0.0..1.0).contains(&smoothing),
         "linear_cross_entropy: expected smoothing in [0, 1), got {smoothing}"
     );
+    let ([rows, _], [_, vocabulary]) = (hidden.dims(), weight.dims());
+    assert_eq!(
+        targets.dims(),
+        [rows],
+        "linear_cross_entropy: expected a target for each of {rows} rows"
+    );
+    crate::linear::check_bias("linear_cross_entropy", bias.as_ref(), vocabulary);
     #[cfg(feature = "flex")]
     {
         use crate::flex::{CrossEntropyOp, Operand, apply};
@@ -54,10 +61,13 @@ pub fn linear_cross_entropy(
         let operands = (Operand::new(&hidden), Operand::new(&weight), bias);
         if let (Some(hidden), Some(weight), Some(bias)) = operands {
             let targets = host_targets(targets);
-            let sums: Tensor<1> = apply(CrossEntropyOp { targets, smoothing }, [hidden, weight, bias]);
+            let sums: Tensor<1> = apply(
+                CrossEntropyOp { targets, smoothing },
+                [hidden, weight, bias],
+            );
             return CrossEntropy {
-                objective: sums.clone().slice([0..1]),
-                nats: sums.inner().slice([1..2]),
+                objective: sums.clone().slice(0..1),
+                nats: sums.inner().slice(1..2),
             };
         }
     }

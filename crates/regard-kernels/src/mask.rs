@@ -76,8 +76,15 @@ impl AttentionMask {
     /// Number of keys that query `query` of row `row` may see, with `[T, S]` queries and keys: every rule leaves a
     /// beginning of the keys.
     pub fn visible_keys(&self, row: usize, query: usize, [t, s]: [usize; 2]) -> usize {
-        let real = self.key_lengths.as_ref().map_or(s, |lengths| lengths[row].min(s));
-        let past = if self.causal { (query + 1 + s).saturating_sub(t) } else { s };
+        let real = self
+            .key_lengths
+            .as_ref()
+            .map_or(s, |lengths| lengths[row].min(s));
+        let past = if self.causal {
+            (query + 1 + s).saturating_sub(t)
+        } else {
+            s
+        };
         real.min(past)
     }
 
@@ -88,7 +95,12 @@ impl AttentionMask {
 
     pub(crate) fn check_rows(&self, rows: usize) {
         if let Some(lengths) = &self.key_lengths {
-            assert_eq!(lengths.len(), rows, "attention: mask for {} rows, batch of {rows}", lengths.len());
+            assert_eq!(
+                lengths.len(),
+                rows,
+                "attention: mask for {} rows, batch of {rows}",
+                lengths.len()
+            );
         }
     }
 

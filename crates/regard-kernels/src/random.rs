@@ -3,7 +3,7 @@
 /// A place in the tree of all random draws of a run.
 ///
 /// A key is made from the seed and then narrowed: by purpose, step, layer path. The draw number `i` under a key is
-/// `bits(i)`, the output of the SplitMix64 finaliser over key and counter, so draws need no order and no stored state.
+/// `bits(i)`, the output of the `SplitMix64` finaliser over key and counter, so draws need no order and no stored state.
 ///
 /// ```
 /// use regard_kernels::Key;

@@ -4,7 +4,7 @@ use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::matrix::{Cores, Matrix, product_into};
-use super::simd::{dot, softmax, vectorized};
+use super::simd::{softmax, sum_pairs, vectorized};
 use super::{FusedOp, elements, tensor};
 use crate::AttentionMask;
 
@@ -12,7 +12,7 @@ use crate::AttentionMask;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heads {
     /// Number of heads.
-    pub(crate) n_heads: usize,
+    pub(crate) count: usize,
     /// Width of all heads of queries and keys.
     pub(crate) width: usize,
     /// Width of all heads of values.
@@ -44,7 +44,11 @@ struct Place {
 fn places(n: usize, heads: Heads) -> [Place; 3] {
     let place = |operand, column| Place { operand, column };
     match n {
-        1 => [place(0, 0), place(0, heads.width), place(0, 2 * heads.width)],
+        1 => [
+            place(0, 0),
+            place(0, heads.width),
+            place(0, 2 * heads.width),
+        ],
         2 => [place(0, 0), place(1, 0), place(1, heads.width)],
         _ => [place(0, 0), place(1, 0), place(2, 0)],
     }
@@ -65,8 +69,13 @@ fn rows_are_whole(tensor: &FlexTensor) -> bool {
 /// The memory of a tensor whose rows are whole, from its first element on, and the strides of batch and rows.
 fn view(tensor: &FlexTensor) -> (&[f32], [usize; 2]) {
     let layout = tensor.layout();
-    let stride = |axis: usize| usize::try_from(layout.strides()[axis]).expect("strides of whole rows are positive");
-    (&tensor.storage::<f32>()[layout.start_offset()..], [stride(0), stride(1)])
+    let stride = |axis: usize| {
+        usize::try_from(layout.strides()[axis]).expect("strides of whole rows are positive")
+    };
+    (
+        &tensor.storage::<f32>()[layout.start_offset()..],
+        [stride(0), stride(1)],
+    )
 }
 
 impl AttentionOp {
@@ -81,8 +90,18 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
 
     fn forward(&self, inputs: [FlexTensor; N], tracked: bool) -> (FlexTensor, Option<Saved<N>>) {
         // A cache of keys has room behind those in use; reading around it saves copying it at every step.
-        let inputs = inputs.map(|input| if tracked || !rows_are_whole(&input) { input.to_contiguous() } else { input });
-        let Heads { n_heads, width, value_width } = self.heads;
+        let inputs = inputs.map(|input| {
+            if tracked || !rows_are_whole(&input) {
+                input.to_contiguous()
+            } else {
+                input
+            }
+        });
+        let Heads {
+            count: n_heads,
+            width,
+            value_width,
+        } = self.heads;
         let (k_width, v_width) = (width / n_heads, value_width / n_heads);
         let [q, k, v] = places(N, self.heads);
         let batch = inputs[0].layout().shape()[0];
@@ -93,7 +112,10 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
         let mut context = vec![0.0; batch * t * value_width];
         let mut weights = vec![0.0; batch * n_heads * t * s];
         if context.is_empty() || weights.is_empty() {
-            let saved = tracked.then(|| Saved { inputs, weights: tensor(weights, [batch, n_heads, t, s]) });
+            let saved = tracked.then(|| Saved {
+                inputs,
+                weights: tensor(weights, [batch, n_heads, t, s]),
+            });
             return (tensor(context, [batch, t, value_width]), saved);
         }
         let views = inputs.each_ref().map(view);
@@ -107,7 +129,14 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
                 let queries = at(q, t, k_width);
                 let keys = at(k, s, k_width);
                 let values = at(v, s, v_width);
-                product_into(weights, s, queries, keys.transposed(), [0.0, scale], Cores::One);
+                product_into(
+                    weights,
+                    s,
+                    queries,
+                    keys.transposed(),
+                    [0.0, scale],
+                    Cores::One,
+                );
                 vectorized(|| {
                     for (query, scores) in weights.chunks_exact_mut(s).enumerate() {
                         let (seen, blocked) = scores.split_at_mut(self.visible(b, query, [t, s]));
@@ -119,10 +148,23 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
                 });
                 let weights = Matrix::new(weights, [t, s]);
                 let context = &mut context[head * v_width..];
-                product_into(context, value_width, weights, values, [0.0, 1.0], Cores::One);
+                product_into(
+                    context,
+                    value_width,
+                    weights,
+                    values,
+                    [0.0, 1.0],
+                    Cores::One,
+                );
             }
         };
-        each_row(&mut context, t * value_width, &mut weights, n_heads * t * s, row);
+        each_row(
+            &mut context,
+            t * value_width,
+            &mut weights,
+            n_heads * t * s,
+            row,
+        );
         let context = tensor(context, [batch, t, value_width]);
         let saved = tracked.then(|| Saved {
             inputs,
@@ -131,9 +173,18 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
         (context, saved)
     }
 
-    fn backward(&self, saved: Saved<N>, gradient: FlexTensor, _: [bool; N]) -> [Option<FlexTensor>; N] {
+    fn backward(
+        &self,
+        saved: Saved<N>,
+        gradient: FlexTensor,
+        _: [bool; N],
+    ) -> [Option<FlexTensor>; N] {
         let gradient = gradient.to_contiguous();
-        let Heads { n_heads, width, value_width } = self.heads;
+        let Heads {
+            count: n_heads,
+            width,
+            value_width,
+        } = self.heads;
         let (k_width, v_width) = (width / n_heads, value_width / n_heads);
         let [q, k, v] = places(N, self.heads);
         let inputs = &saved.inputs;
@@ -161,9 +212,8 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
                 heads.push(head);
                 tails.push(tail);
             }
-            let whole = "as many parts as operands";
-            rows.push(heads.try_into().ok().expect(whole));
-            rests = tails.try_into().ok().expect(whole);
+            rows.push(heads.try_into().expect("as many parts as operands"));
+            rests = tails.try_into().expect("as many parts as operands");
         }
         let row = |(b, row): (usize, &mut [&mut [f32]; N])| {
             let mut d_scores = vec![0.0; t * s];
@@ -175,13 +225,24 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
                 let queries = at(q, t, q_stride, k_width);
                 let keys = at(k, s, k_stride, k_width);
                 let values = at(v, s, v_stride, v_width);
-                let d_context = Matrix::strided(&g[b * t * value_width + head * v_width..], [t, v_width], value_width);
+                let d_context = Matrix::strided(
+                    &g[b * t * value_width + head * v_width..],
+                    [t, v_width],
+                    value_width,
+                );
                 let weights = &p[(b * n_heads + head) * t * s..][..t * s];
 
-                product_into(&mut d_scores, s, d_context, values.transposed(), [0.0, 1.0], Cores::One);
+                product_into(
+                    &mut d_scores,
+                    s,
+                    d_context,
+                    values.transposed(),
+                    [0.0, 1.0],
+                    Cores::One,
+                );
                 vectorized(|| {
                     for (d, p) in d_scores.chunks_exact_mut(s).zip(weights.chunks_exact(s)) {
-                        let mean = dot(d, p);
+                        let mean = sum_pairs(d, p, |d, p| d * p);
                         for (d, p) in d.iter_mut().zip(p) {
                             *d = (*d - mean) * p;
                         }

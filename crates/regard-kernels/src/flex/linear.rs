@@ -24,7 +24,11 @@ pub(crate) struct Saved {
 impl FusedOp<3> for LinearOp {
     type Saved = Saved;
 
-    fn forward(&self, [x, weight, bias]: [FlexTensor; 3], tracked: bool) -> (FlexTensor, Option<Saved>) {
+    fn forward(
+        &self,
+        [x, weight, bias]: [FlexTensor; 3],
+        tracked: bool,
+    ) -> (FlexTensor, Option<Saved>) {
         let (x, weight, bias) = (plain(x), plain(weight), bias.to_contiguous());
         let (rows, columns) = (x.layout().shape()[0], weight.layout().shape()[1]);
         let mut y = product(Matrix::of(&x), Matrix::of(&weight));
@@ -57,7 +61,12 @@ impl FusedOp<3> for LinearOp {
         (y, saved)
     }
 
-    fn backward(&self, saved: Saved, gradient: FlexTensor, wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
+    fn backward(
+        &self,
+        saved: Saved,
+        gradient: FlexTensor,
+        wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
         let gradient = gradient.to_contiguous();
         let shape = matrix_shape(&gradient);
         let gradient = match &saved.y {
@@ -68,14 +77,23 @@ impl FusedOp<3> for LinearOp {
         let g = Matrix::new(elements(&gradient), shape);
         let (x, weight) = (Matrix::of(&saved.x), Matrix::of(&saved.weight));
         let dx = wanted[0].then(|| {
-            tensor(product(g, weight.transposed()), saved.x.layout().shape().clone())
+            tensor(
+                product(g, weight.transposed()),
+                saved.x.layout().shape().clone(),
+            )
         });
         let dw = wanted[1].then(|| {
-            tensor(product(x.transposed(), g), saved.weight.layout().shape().clone())
+            tensor(
+                product(x.transposed(), g),
+                saved.weight.layout().shape().clone(),
+            )
         });
-        let db = wanted[2].then(|| match saved.bias {
-            true => tensor(column_sums(elements(&gradient), columns), [columns]),
-            false => tensor(Vec::new(), [0]),
+        let db = wanted[2].then(|| {
+            if saved.bias {
+                tensor(column_sums(elements(&gradient), columns), [columns])
+            } else {
+                tensor(Vec::new(), [0])
+            }
         });
         [dx, dw, db]
     }

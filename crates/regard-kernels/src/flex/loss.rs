@@ -1,5 +1,10 @@
 //! Cross entropy through the output map, a few hundred rows at a time, so that `[N, V]` logits never exist whole.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a function gets the instruction set of the loop that it is inlined into, or none"
+)]
+
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
@@ -30,7 +35,11 @@ pub(crate) struct Saved {
 impl FusedOp<3> for CrossEntropyOp {
     type Saved = Saved;
 
-    fn forward(&self, [hidden, weight, bias]: [FlexTensor; 3], tracked: bool) -> (FlexTensor, Option<Saved>) {
+    fn forward(
+        &self,
+        [hidden, weight, bias]: [FlexTensor; 3],
+        tracked: bool,
+    ) -> (FlexTensor, Option<Saved>) {
         let (hidden, weight, bias) = (hidden.to_contiguous(), plain(weight), bias.to_contiguous());
         let [rows, d_model] = super::matrix_shape(&hidden);
         let vocabulary = weight.layout().shape()[1];
@@ -83,7 +92,12 @@ impl FusedOp<3> for CrossEntropyOp {
         (tensor(vec![objective as f32, nats as f32], [2]), saved)
     }
 
-    fn backward(&self, saved: Saved, gradient: FlexTensor, wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
+    fn backward(
+        &self,
+        saved: Saved,
+        gradient: FlexTensor,
+        wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
         let gradient = gradient.to_contiguous();
         let factor = elements(&gradient)[0];
         let scaled = |mut gradient: FlexTensor| {
@@ -126,7 +140,8 @@ impl CrossEntropyOp {
         };
         let normaliser = f64::from(total).ln();
         let nats = normaliser - f64::from(chosen);
-        let smoothed = (1.0 - self.smoothing) * f64::from(chosen) + self.smoothing * f64::from(mean);
+        let smoothed =
+            (1.0 - self.smoothing) * f64::from(chosen) + self.smoothing * f64::from(mean);
         if gradient {
             let factor = 1.0 / total;
             let spread = (self.smoothing / row.len() as f64) as f32;

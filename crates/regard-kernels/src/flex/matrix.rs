@@ -41,7 +41,8 @@ impl<'a> Matrix<'a> {
             return Self::new(super::elements(tensor), [shape[0], shape[1]]);
         }
         let strides = tensor.layout().strides();
-        let stride = |axis: usize| usize::try_from(strides[axis]).expect("strides checked by `plain`");
+        let stride =
+            |axis: usize| usize::try_from(strides[axis]).expect("strides checked by `plain`");
         let matrix = Self {
             data: &tensor.storage::<f32>()[tensor.layout().start_offset()..],
             rows: shape[0],
@@ -90,7 +91,15 @@ pub(super) fn product(lhs: Matrix<'_>, rhs: Matrix<'_>) -> Vec<f32> {
     let mut output = Vec::with_capacity(size);
     // SAFETY: `run` is given room for `rows * columns` elements, reads none of them and writes all of them.
     unsafe {
-        run(output.as_mut_ptr(), rhs.columns, lhs, rhs, 0.0, 1.0, Cores::All);
+        run(
+            output.as_mut_ptr(),
+            rhs.columns,
+            lhs,
+            rhs,
+            0.0,
+            1.0,
+            Cores::All,
+        );
         output.set_len(size);
     }
     output
@@ -116,7 +125,17 @@ pub(super) fn product_into(
         "a product reaches beyond its output"
     );
     // SAFETY: every row `i * row_stride .. + columns` was just checked to lie inside `output`, which is initialised.
-    unsafe { run(output.as_mut_ptr(), row_stride, lhs, rhs, keep, factor, cores) }
+    unsafe {
+        run(
+            output.as_mut_ptr(),
+            row_stride,
+            lhs,
+            rhs,
+            keep,
+            factor,
+            cores,
+        );
+    }
 }
 
 /// # Safety
@@ -190,7 +209,7 @@ mod tests {
         assert_eq!(product(a, b.transposed()), [17.0, 23.0, 39.0, 53.0]);
         let mut sum = [1.0; 5];
         product_into(&mut sum, 3, a, b, [1.0, 2.0], Cores::One);
-        assert_eq!(sum, [39.0, 45.0, 1.0, 87.0, 101.0]);
+        assert_eq!(sum.to_vec(), [39.0, 45.0, 1.0, 87.0, 101.0]);
     }
 
     #[test]

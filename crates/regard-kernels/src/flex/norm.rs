@@ -1,8 +1,13 @@
 //! Layer norm, its statistics computed once and its normalised values recomputed backward.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a function gets the instruction set of the loop that it is inlined into, or none"
+)]
+
 use burn::backend::flex::FlexTensor;
 
-use super::simd::{for_rows, sum, sum_partial, vectorized};
+use super::simd::{for_rows, sum, sum_pairs, sum_partial, vectorized};
 use super::{FusedOp, elements, matrix_shape, tensor};
 
 /// Operands: `x [N, D]`, `weight [D]`, `bias [D]`.
@@ -49,11 +54,20 @@ impl FusedOp<3> for LayerNormOp {
         (y, tracked.then_some(Saved { x, weight }))
     }
 
-    fn backward(&self, saved: Saved, gradient: FlexTensor, _: [bool; 3]) -> [Option<FlexTensor>; 3] {
+    fn backward(
+        &self,
+        saved: Saved,
+        gradient: FlexTensor,
+        _: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
         let gradient = gradient.to_contiguous();
         let [rows, width] = matrix_shape(&saved.x);
         let epsilon = self.epsilon as f32;
-        let (x, w, g) = (elements(&saved.x), elements(&saved.weight), elements(&gradient));
+        let (x, w, g) = (
+            elements(&saved.x),
+            elements(&saved.weight),
+            elements(&gradient),
+        );
 
         // With n = (x - mean) / deviation and h = g w: dx = (h - mean(h) - n mean(h n)) / deviation.
         let mut dx = g.to_vec();
@@ -66,7 +80,7 @@ impl FusedOp<3> for LayerNormOp {
                         *h *= w;
                     }
                     let mean_h = sum(dx, |h| h) / width as f32;
-                    let mean_hn = (super::simd::dot(dx, x) - mean * sum(dx, |h| h)) * inverse / width as f32;
+                    let mean_hn = sum_pairs(dx, x, |h, x| h * (x - mean)) * inverse / width as f32;
                     for (h, x) in dx.iter_mut().zip(x) {
                         *h = (*h - mean_h - (x - mean) * inverse * mean_hn) * inverse;
                     }
@@ -76,7 +90,10 @@ impl FusedOp<3> for LayerNormOp {
         let sums = sum_partial(rows, 2 * width, |range, sums| {
             let (dw, db) = sums.split_at_mut(width);
             let block = range.start * width..range.end * width;
-            for (x, g) in x[block.clone()].chunks_exact(width).zip(g[block].chunks_exact(width)) {
+            for (x, g) in x[block.clone()]
+                .chunks_exact(width)
+                .zip(g[block].chunks_exact(width))
+            {
                 let (mean, inverse) = statistics(x, epsilon);
                 for (((dw, db), x), g) in dw.iter_mut().zip(db.iter_mut()).zip(x).zip(g) {
                     *dw += g * (x - mean) * inverse;

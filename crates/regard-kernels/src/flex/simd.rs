@@ -1,5 +1,10 @@
 //! Loops that use whatever vector instructions the machine has.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a function gets the instruction set of the loop that it is inlined into, or none"
+)]
+
 use rayon::prelude::*;
 
 /// Elements a task handles at least; below it, handing work to another core costs more than it gains.
@@ -79,9 +84,17 @@ pub(super) fn exp(x: f32) -> f32 {
     let clamped = x.clamp(-80.0, 88.0);
     let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
-    let r = clamped - n * 0.693_359_375 - n * -2.121_944_4e-4;
+    let r = clamped - n * (355.0 / 512.0) - n * -2.121_944_4e-4;
     let mut polynomial = 1.0 / 5040.0;
-    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+    for coefficient in [
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ] {
         polynomial = polynomial * r + coefficient;
     }
     let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
@@ -98,7 +111,11 @@ pub(super) fn maximum(values: &[f32]) -> f32 {
             *lane = if value > *lane { value } else { *lane };
         }
     }
-    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+    lanes
+        .iter()
+        .chain(rest)
+        .copied()
+        .fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// Sum of `f` over elements, in sixteen running sums: the same order on every machine.
@@ -114,17 +131,18 @@ pub(super) fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     lanes.iter().sum::<f32>() + rest.iter().map(|&value| f(value)).sum::<f32>()
 }
 
-/// Sum of the products of two slices, as [`sum`].
+/// Sum of `f` over pairs of elements, as [`sum`].
 #[inline(always)]
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     let ((a_chunks, a_rest), (b_chunks, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
     let mut lanes = [0.0; 16];
     for (a, b) in a_chunks.iter().zip(b_chunks) {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += a * b;
+        for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += f(a, b);
         }
     }
-    lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+    let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| f(a, b));
+    lanes.iter().sum::<f32>() + rest.sum::<f32>()
 }
 
 /// Replaces scores by their softmax; returns the maximum and the sum of exponentials.
@@ -152,7 +170,10 @@ mod tests {
         while x < 88.0 {
             let expected = f64::from(x).exp();
             let relative = (f64::from(exp(x)) - expected).abs() / expected;
-            assert!(relative < 1.5 * f64::from(f32::EPSILON), "exp({x}) is off by {relative:e}");
+            assert!(
+                relative < 1.5 * f64::from(f32::EPSILON),
+                "exp({x}) is off by {relative:e}"
+            );
             x += 0.001_7;
         }
         assert!((exp(0.0) - 1.0).abs() < f32::EPSILON);
@@ -169,7 +190,8 @@ mod tests {
     fn sums_and_maxima_take_every_element_once() {
         let values: Vec<f32> = (1..=37).map(|i| i as f32).collect();
         assert_eq!(sum(&values, |v| v).to_bits(), 703.0_f32.to_bits());
-        assert_eq!(dot(&values, &values).to_bits(), 17_575.0_f32.to_bits());
+        let squares = sum_pairs(&values, &values, |a, b| a * b);
+        assert_eq!(squares.to_bits(), 17_575.0_f32.to_bits());
         assert_eq!(maximum(&values).to_bits(), 37.0_f32.to_bits());
         assert_eq!(column_sums(&[1.0, 2.0, 3.0, 4.0], 2), [4.0, 6.0]);
     }
