@@ -148,7 +148,7 @@ impl MultiHeadSelfAttention {
         let attended = match cache {
             None => self_attention(qkv, options),
             Some(cache) => {
-                let [query, key, value] = split_columns(qkv);
+                let [query, key, value] = split_columns(&qkv);
                 let (key, value) = cache.append(key, value);
                 attention(query, key, value, options)
             }
@@ -187,7 +187,8 @@ impl MultiHeadCrossAttention {
 
     /// The form that blocks call: `x: [N, D]` to `[N, D]`, on projected keys and values.
     ///
-    /// `layout` may have a multiple of the memory's rows: they then look at the same memory row in groups.
+    /// `layout` may have a multiple of the memory's rows: they then look at the same memory row in groups. Weights are
+    /// `[R, H, T, S]` for the R rows of `layout`.
     pub fn attend(
         &self,
         x: Tensor<2>,
@@ -206,8 +207,22 @@ impl MultiHeadCrossAttention {
         let options = options(self.n_heads, mask, self.dropout, pass);
         let attended = cross_attention(query, key_value.clone(), options);
         let context = self.output.forward(Layout::flatten(attended.context));
-        (context, attended.weights)
+        let weights = attended.weights.map(|weights| ungroup(weights, layout));
+        (context, weights)
     }
+}
+
+/// `[B, H, R / B * T, S]` to `[R, H, T, S]`.
+fn ungroup(weights: Tensor<4>, layout: Layout) -> Tensor<4> {
+    let [memory_rows, n_heads, _, keys] = weights.dims();
+    let Layout {
+        batch: rows,
+        length,
+    } = layout;
+    weights
+        .reshape([memory_rows, n_heads, rows / memory_rows, length, keys])
+        .swap_dims(1, 2)
+        .reshape([rows, n_heads, length, keys])
 }
 
 fn options(n_heads: usize, mask: AttentionMask, dropout: f64, pass: &Pass) -> AttentionOptions {
@@ -220,7 +235,7 @@ fn options(n_heads: usize, mask: AttentionMask, dropout: f64, pass: &Pass) -> At
 }
 
 /// Cuts `[B, T, P * D]` into P tensors `[B, T, D]`.
-fn split_columns<const P: usize>(x: Tensor<3>) -> [Tensor<3>; P] {
+fn split_columns<const P: usize>(x: &Tensor<3>) -> [Tensor<3>; P] {
     let [batch, length, width] = x.dims();
     let width = width / P;
     std::array::from_fn(|i| {

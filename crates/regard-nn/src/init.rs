@@ -67,8 +67,8 @@ impl Init {
         value: impl Fn(u64) -> f64,
     ) -> Param<Tensor<D>> {
         let n = shape.iter().product::<usize>() as u64;
-        let values: Vec<f32> = (0..n).map(|i| value(i) as f32).collect();
-        let values = Tensor::from_data(TensorData::new(values, shape), &self.device);
-        Param::from_tensor(values)
+        let values: Vec<f64> = (0..n).map(value).collect();
+        let values = TensorData::new(values, shape);
+        Param::from_tensor(Tensor::from_floats(values, &self.device))
     }
 }

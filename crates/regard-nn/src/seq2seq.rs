@@ -6,9 +6,9 @@ use crate::{Layout, Pass, Source};
 
 /// A sequence-to-sequence model: encode once, then step.
 ///
-/// Search and training know nothing else about a model. Two laws hold for every implementation, and
-/// `tests/laws` checks them: stepping through a prefix gives what [`forward`](Self::forward) gives on it, and a row
-/// alone gives what it gives in a batch.
+/// Search and training know nothing else about a model. Two laws hold for every implementation: stepping through a
+/// prefix gives what [`forward`](Self::forward) gives on it, and a row alone gives what it gives in a batch.
+/// `tests/nn/laws.rs` checks them, and what follows from them, for every model.
 pub trait Seq2Seq {
     /// What the encoder left behind, computed once per source.
     type Memory: Rows;

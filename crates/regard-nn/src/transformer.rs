@@ -6,7 +6,7 @@ mod encoder;
 
 use std::sync::Arc;
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 
 pub use config::{ResidualForm, TransformerConfig, Tying};
@@ -192,7 +192,7 @@ impl Seq2Seq for Transformer {
         match &self.output {
             Some(output) => Output {
                 weight: output.weight.val(),
-                bias: output.bias.as_ref().map(|bias| bias.val()),
+                bias: output.bias.as_ref().map(Param::val),
             },
             None => Output {
                 weight: self.target_embedding.weight.val().transpose(),

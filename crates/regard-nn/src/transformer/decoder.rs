@@ -12,7 +12,7 @@ use crate::{
 
 /// Causal self-attention, cross-attention, feed-forward, each inside a residual connection.
 #[derive(Module, Debug)]
-pub struct DecoderLayer {
+pub(super) struct DecoderLayer {
     self_attention: MultiHeadSelfAttention,
     self_attention_residual: Residual,
     cross_attention: MultiHeadCrossAttention,
@@ -23,7 +23,7 @@ pub struct DecoderLayer {
 
 /// A stack of [`DecoderLayer`]s, with a final norm if they are pre-norm.
 #[derive(Module, Debug)]
-pub struct Decoder {
+pub(super) struct Decoder {
     layers: Vec<DecoderLayer>,
     norm: Option<LayerNorm>,
 }
@@ -98,11 +98,7 @@ impl Decoder {
     }
 
     /// Keys and values of the encoder's result `[N, D]`, for each layer.
-    pub(super) fn project(
-        &self,
-        encoded: &Tensor<2>,
-        layout: Layout,
-    ) -> Vec<Tensor<3>> {
+    pub(super) fn project(&self, encoded: &Tensor<2>, layout: Layout) -> Vec<Tensor<3>> {
         self.layers
             .iter()
             .map(|layer| layer.cross_attention.project(encoded.clone(), layout))

@@ -11,7 +11,7 @@ use crate::{
 
 /// Self-attention, then feed-forward, each inside a residual connection.
 #[derive(Module, Debug)]
-pub struct EncoderLayer {
+pub(super) struct EncoderLayer {
     self_attention: MultiHeadSelfAttention,
     self_attention_residual: Residual,
     feed_forward: FeedForward,
@@ -20,7 +20,7 @@ pub struct EncoderLayer {
 
 /// A stack of [`EncoderLayer`]s, with a final norm if they are pre-norm.
 #[derive(Module, Debug)]
-pub struct Encoder {
+pub(super) struct Encoder {
     layers: Vec<EncoderLayer>,
     norm: Option<LayerNorm>,
 }

@@ -1,0 +1,131 @@
+//! Laws of single layers, for those who use them without a model.
+
+use burn::tensor::{Device, Tensor};
+use regard_nn::{
+    AttentionMask, Init, Key, KeyValueCache, Layout, MultiHeadAttentionConfig, Pass, Rows,
+};
+
+use crate::formula::{fill, numbers};
+use crate::parts::{assert_close, vector};
+
+const D: usize = 15;
+const H: usize = 3;
+
+fn config() -> MultiHeadAttentionConfig {
+    MultiHeadAttentionConfig::new(D, H)
+}
+
+#[test]
+fn a_cache_may_be_fed_in_pieces_of_any_length() {
+    let device = Device::flex();
+    let attention = fill(config().init_self(&Init::new(1, &device)), "attention");
+    let (batch, length) = (2, 37);
+    let x = numbers("x", [batch, length, D], &device);
+    let pass = Pass::evaluation().with_attention();
+    let whole = attention.forward(x.clone(), &AttentionMask::causal(), &pass);
+    let weights = whole.weights.expect("asked for");
+
+    let mut cache = KeyValueCache::default();
+    for added in [1, 5, 1, 13, 17] {
+        let start = cache.length();
+        let part = x.clone().slice([0..batch, start..start + added]);
+        let layout = Layout {
+            batch,
+            length: added,
+        };
+        let (context, seen) = attention.attend(
+            Layout::flatten(part),
+            layout,
+            AttentionMask::causal(),
+            Some(&mut cache),
+            &pass,
+        );
+        let range = start..start + added;
+        let expected = whole.context.clone().slice([0..batch, range.clone()]);
+        let name = format!("positions {range:?}");
+        assert_close(&vector(context), &vector(expected), 1e-5, &name);
+        let expected = weights
+            .clone()
+            .slice([0..batch, 0..H, range, 0..start + added]);
+        let seen = seen.expect("asked for");
+        assert_eq!(seen.dims(), [batch, H, added, start + added]);
+        assert_close(&vector(seen), &vector(expected), 1e-5, &name);
+    }
+    assert_eq!(cache.length(), length);
+}
+
+#[test]
+fn hypotheses_are_grouped_by_their_row_of_memory() {
+    let device = Device::flex();
+    let attention = fill(config().init_cross(&Init::new(1, &device)), "attention");
+    let (memory_rows, beam, t, s) = (2, 3, 5, 7);
+    let rows = memory_rows * beam;
+    let x = numbers("x", [rows, t, D], &device);
+    let memory = numbers("memory", [memory_rows, s, D], &device);
+    let lengths = [s, 4];
+    let pass = Pass::evaluation().with_attention();
+
+    let source = Layout {
+        batch: memory_rows,
+        length: s,
+    };
+    let key_value = attention.project(Layout::flatten(memory.clone()), source);
+    let (context, weights) = attention.attend(
+        Layout::flatten(x.clone()),
+        Layout {
+            batch: rows,
+            length: t,
+        },
+        &key_value,
+        AttentionMask::key_lengths(lengths.to_vec()),
+        &pass,
+    );
+
+    let repeated = Tensor::cat(
+        (0..rows)
+            .map(|row| memory.clone().slice(row / beam..row / beam + 1))
+            .collect(),
+        0,
+    );
+    let lengths: Vec<usize> = (0..rows).map(|row| lengths[row / beam]).collect();
+    let expected = attention.forward(x, repeated, &AttentionMask::key_lengths(lengths), &pass);
+    assert_close(&vector(context), &vector(expected.context), 1e-5, "context");
+    let (weights, expected) = (
+        weights.expect("asked for"),
+        expected.weights.expect("asked for"),
+    );
+    assert_eq!(weights.dims(), expected.dims());
+    assert_close(&vector(weights), &vector(expected), 1e-5, "weights");
+}
+
+#[test]
+fn attention_without_positions_does_not_see_the_order_of_keys() {
+    let device = Device::flex();
+    let attention = fill(config().init_cross(&Init::new(1, &device)), "attention");
+    let x = numbers("x", [2, 5, D], &device);
+    let memory = numbers("memory", [2, 7, D], &device);
+    let pass = Pass::evaluation();
+    let run = |memory| attention.forward(x.clone(), memory, &AttentionMask::none(), &pass);
+    let expected = run(memory.clone()).context;
+    let reversed = run(memory.flip([1])).context;
+    assert_close(&vector(reversed), &vector(expected), 1e-5, "context");
+}
+
+#[test]
+fn equal_examples_get_different_dropout() {
+    let device = Device::flex();
+    let attention = config().with_dropout(0.5);
+    let attention = fill(attention.init_self(&Init::new(1, &device)), "attention");
+    let x = numbers("x", [1, 7, D], &device).repeat_dim(0, 2);
+    let pass = Pass::training(Key::new(1), 0);
+    let context = attention.forward(x, &AttentionMask::none(), &pass).context;
+    let context = vector(context);
+    let (first, second) = context.split_at(context.len() / 2);
+    assert_ne!(first, second);
+}
+
+#[test]
+fn a_selected_empty_cache_is_empty() {
+    let cache = KeyValueCache::default().select(&[1, 0, 1]);
+    assert_eq!(cache.length(), 0);
+}

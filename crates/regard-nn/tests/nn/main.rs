@@ -1,0 +1,11 @@
+//! What every model and layer of the crate is held to: laws first, then PyTorch's numbers, then learning.
+
+mod formula;
+mod laws;
+mod layers;
+mod learning;
+mod parity;
+mod parts;
+mod refusals;
+mod sentences;
+mod transformer;

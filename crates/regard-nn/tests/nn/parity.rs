@@ -1,0 +1,364 @@
+//! Held to PyTorch: outputs and gradients that `scripts/parity/transformer.py` wrote down, to 1e-5 of the largest value.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use regard_kernels::linear_cross_entropy;
+use regard_nn::{
+    AttentionMask, Batch, FeedForward, FeedForwardConfig, Init, LayerNorm, Layout,
+    MultiHeadAttentionConfig, MultiHeadCrossAttention, MultiHeadSelfAttention, Pass, Residual,
+    ResidualForm, Seq2Seq, Source, TargetRows, TransformerConfig, Tying, cross_entropy, sinusoids,
+};
+use safetensors::SafeTensors;
+
+use crate::formula::{fill, ids, numbers};
+use crate::parts::{Named, assert_close, gradients, vector};
+
+const TOLERANCE: f64 = 1e-5;
+
+// As in the script: distinct primes.
+const B: usize = 2;
+const T: usize = 7;
+const S: usize = 11;
+const H: usize = 3;
+const D: usize = H * 5;
+const F: usize = 13;
+const SOURCE_VOCABULARY: u32 = 19;
+const TARGET_VOCABULARY: u32 = 17;
+const SOURCE_LENGTHS: [usize; B] = [S, 5];
+const TARGET_LENGTHS: [usize; B] = [3, T];
+const SMOOTHING: f64 = 0.1;
+
+/// What one case gives: results, and gradients of parameters and inputs.
+struct Case {
+    name: &'static str,
+    got: Named,
+}
+
+impl Case {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            got: Named::new(),
+        }
+    }
+
+    fn result<const R: usize>(mut self, name: &str, value: Tensor<R>) -> Self {
+        self.got.insert(name.into(), vector(value));
+        self
+    }
+
+    /// The result, and gradients of the sum of it times numbers by formula.
+    fn output<const R: usize>(self, value: Tensor<R>) -> Differentiated {
+        let weights = numbers("loss", value.dims(), &value.device());
+        let loss = (value.clone() * weights).sum();
+        self.result("output", value).loss(&loss)
+    }
+
+    fn loss(self, loss: &Tensor<1>) -> Differentiated {
+        Differentiated {
+            case: self,
+            gradients: loss.backward(),
+        }
+    }
+
+    /// All that PyTorch wrote down for this case, and nothing else, must agree.
+    fn check(self) {
+        let expected = self.expected();
+        let names = |named: &Named| named.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&self.got), names(&expected), "{}", self.name);
+        for (name, values) in &self.got {
+            let what = format!("{}/{name}", self.name);
+            assert_close(values, &expected[name], TOLERANCE, &what);
+        }
+    }
+
+    fn expected(&self) -> Named {
+        let bytes: &[u8] = include_bytes!("../fixtures/transformer.safetensors");
+        let file = SafeTensors::deserialize(bytes).expect("a safetensors file");
+        let prefix = format!("{}/", self.name);
+        let tensors = file.iter().filter_map(|(name, view)| {
+            let (quads, _) = view.data().as_chunks::<4>();
+            let values = quads.iter().map(|&quad| f32::from_le_bytes(quad));
+            Some((name.strip_prefix(&prefix)?.to_owned(), values.collect()))
+        });
+        tensors.collect()
+    }
+}
+
+/// A case whose backward pass has run.
+struct Differentiated {
+    case: Case,
+    gradients: Gradients,
+}
+
+impl Differentiated {
+    fn input(mut self, name: &str, input: &Tensor<3>) -> Self {
+        let gradient = input.grad(&self.gradients).expect("a gradient");
+        let name = format!("gradient/{name}");
+        self.case.got.insert(name, vector(gradient));
+        self
+    }
+
+    fn check(mut self, module: &impl Module, prefix: &str) {
+        for (name, gradient) in gradients(module, prefix, self.gradients) {
+            self.case.got.insert(format!("gradient/{name}"), gradient);
+        }
+        self.case.check();
+    }
+}
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn init() -> Init {
+    Init::new(0, &device())
+}
+
+/// An input of the script.
+fn input(name: &str, length: usize) -> Tensor<3> {
+    numbers(name, [B, length, D], &device()).require_grad()
+}
+
+fn pass() -> Pass {
+    Pass::evaluation().with_attention()
+}
+
+#[test]
+fn sinusoidal_positions() {
+    let case = Case::new("sinusoids");
+    case.result("output", sinusoids(5, T, D, &device())).check();
+}
+
+#[test]
+fn layer_norm() {
+    let norm = fill(LayerNorm::new(D, &init()), "norm");
+    let x = input("x", T);
+    let y = norm.forward(Layout::flatten(x.clone() / 64.0));
+    let case = Case::new("layer_norm").output(y);
+    case.input("x", &x).check(&norm, "norm");
+}
+
+#[test]
+fn feed_forward() {
+    let feed_forward = FeedForwardConfig::new(D, F).init(&init());
+    let feed_forward = fill(feed_forward, "feed_forward");
+    let x = input("x", T);
+    let y = feed_forward.forward(Layout::flatten(x.clone()));
+    let case = Case::new("feed_forward").output(y);
+    case.input("x", &x).check(&feed_forward, "feed_forward");
+}
+
+#[test]
+fn self_attention() {
+    let masks = [
+        ("self_attention/causal", AttentionMask::causal()),
+        (
+            "self_attention/padded",
+            AttentionMask::key_lengths(TARGET_LENGTHS.to_vec()),
+        ),
+    ];
+    for (name, mask) in masks {
+        let attention = MultiHeadAttentionConfig::new(D, H).init_self(&init());
+        let attention = fill(attention, "attention");
+        let x = input("x", T);
+        let y = attention.forward(x.clone(), &mask, &pass());
+        let case = Case::new(name).result("weights", y.weights.expect("asked for"));
+        let case = case.output(y.context);
+        case.input("x", &x).check(&attention, "attention");
+    }
+}
+
+#[test]
+fn cross_attention() {
+    let attention = MultiHeadAttentionConfig::new(D, H).init_cross(&init());
+    let attention = fill(attention, "attention");
+    let (x, memory) = (input("x", T), input("memory", S));
+    let mask = AttentionMask::key_lengths(SOURCE_LENGTHS.to_vec());
+    let y = attention.forward(x.clone(), memory.clone(), &mask, &pass());
+    let case = Case::new("cross_attention/padded");
+    let case = case.result("weights", y.weights.expect("asked for"));
+    let case = case.output(y.context);
+    let case = case.input("x", &x).input("memory", &memory);
+    case.check(&attention, "attention");
+}
+
+/// An output map under the names of the script.
+#[derive(Module, Debug)]
+struct OutputMap {
+    weight: Param<Tensor<2>>,
+    bias: Param<Tensor<1>>,
+}
+
+#[test]
+fn label_smoothed_cross_entropy() {
+    let device = device();
+    let vocabulary = TARGET_VOCABULARY as usize;
+    let map = OutputMap {
+        weight: Param::from_tensor(Tensor::zeros([D, vocabulary], &device)),
+        bias: Param::from_tensor(Tensor::zeros([vocabulary], &device)),
+    };
+    let map = fill(map, "");
+    let hidden = input("hidden", T);
+    let targets = ids("targets", TARGET_VOCABULARY, B * T);
+    let loss = linear_cross_entropy(
+        Layout::flatten(hidden.clone()),
+        map.weight.val(),
+        Some(map.bias.val()),
+        Tensor::from_data(TensorData::new(targets, [B * T]), &device),
+        SMOOTHING,
+    );
+    let case = Case::new("cross_entropy")
+        .result("nats", loss.nats)
+        .result("objective", loss.objective.clone())
+        .loss(&loss.objective);
+    case.input("hidden", &hidden).check(&map, "");
+}
+
+/// PyTorch's `TransformerEncoderLayer`, built of the crate's public parts as a user would.
+#[derive(Module, Debug)]
+struct EncoderLayer {
+    self_attention: MultiHeadSelfAttention,
+    self_attention_residual: Residual,
+    feed_forward: FeedForward,
+    feed_forward_residual: Residual,
+}
+
+/// PyTorch's `TransformerDecoderLayer`.
+#[derive(Module, Debug)]
+struct DecoderLayer {
+    self_attention: MultiHeadSelfAttention,
+    self_attention_residual: Residual,
+    cross_attention: MultiHeadCrossAttention,
+    cross_attention_residual: Residual,
+    feed_forward: FeedForward,
+    feed_forward_residual: Residual,
+}
+
+#[test]
+fn encoder_layer() {
+    for (name, pre_norm) in [("encoder_layer/pre", true), ("encoder_layer/post", false)] {
+        let residual = || Residual::new(D, 0.0, pre_norm, &init());
+        let layer = EncoderLayer {
+            self_attention: MultiHeadAttentionConfig::new(D, H).init_self(&init()),
+            self_attention_residual: residual(),
+            feed_forward: FeedForwardConfig::new(D, F).init(&init()),
+            feed_forward_residual: residual(),
+        };
+        let layer = fill(layer, "layer");
+        let (x, pass) = (input("x", S), Pass::evaluation());
+        let layout = Layout {
+            batch: B,
+            length: S,
+        };
+        let mask = AttentionMask::key_lengths(SOURCE_LENGTHS.to_vec());
+        let y = Layout::flatten(x.clone());
+        let y = layer
+            .self_attention_residual
+            .forward(y, layout, &pass, |y| {
+                layer.self_attention.attend(y, layout, mask, None, &pass).0
+            });
+        let y = layer
+            .feed_forward_residual
+            .forward(y, layout, &pass, |y| layer.feed_forward.forward(y));
+        let case = Case::new(name).output(layout.unflatten(y));
+        case.input("x", &x).check(&layer, "layer");
+    }
+}
+
+#[test]
+fn decoder_layer() {
+    for (name, pre_norm) in [("decoder_layer/pre", true), ("decoder_layer/post", false)] {
+        let residual = || Residual::new(D, 0.0, pre_norm, &init());
+        let layer = DecoderLayer {
+            self_attention: MultiHeadAttentionConfig::new(D, H).init_self(&init()),
+            self_attention_residual: residual(),
+            cross_attention: MultiHeadAttentionConfig::new(D, H).init_cross(&init()),
+            cross_attention_residual: residual(),
+            feed_forward: FeedForwardConfig::new(D, F).init(&init()),
+            feed_forward_residual: residual(),
+        };
+        let layer = fill(layer, "layer");
+        let (x, memory, pass) = (input("x", T), input("memory", S), Pass::evaluation());
+        let [layout, source_layout] = [T, S].map(|length| Layout { batch: B, length });
+        let source_mask = AttentionMask::key_lengths(SOURCE_LENGTHS.to_vec());
+        let key_value = layer
+            .cross_attention
+            .project(Layout::flatten(memory.clone()), source_layout);
+        let y = Layout::flatten(x.clone());
+        let y = layer
+            .self_attention_residual
+            .forward(y, layout, &pass, |y| {
+                let mask = AttentionMask::causal();
+                layer.self_attention.attend(y, layout, mask, None, &pass).0
+            });
+        let y = layer
+            .cross_attention_residual
+            .forward(y, layout, &pass, |y| {
+                let attention = &layer.cross_attention;
+                attention
+                    .attend(y, layout, &key_value, source_mask, &pass)
+                    .0
+            });
+        let y = layer
+            .feed_forward_residual
+            .forward(y, layout, &pass, |y| layer.feed_forward.forward(y));
+        let case = Case::new(name).output(layout.unflatten(y));
+        let case = case.input("x", &x).input("memory", &memory);
+        case.check(&layer, "layer");
+    }
+}
+
+#[test]
+fn whole_model() {
+    let models = [
+        (
+            "model/pre",
+            ResidualForm::Pre,
+            Tying::None,
+            SOURCE_VOCABULARY,
+        ),
+        (
+            "model/post",
+            ResidualForm::Post,
+            Tying::All,
+            TARGET_VOCABULARY,
+        ),
+    ];
+    for (name, residual, tie, source_vocabulary) in models {
+        let config = TransformerConfig {
+            d_model: D,
+            n_heads: H,
+            d_ff: F,
+            encoder_layers: 2,
+            decoder_layers: 2,
+            residual,
+            tie,
+            ..TransformerConfig::default()
+        };
+        let model = config.init(
+            source_vocabulary as usize,
+            TARGET_VOCABULARY as usize,
+            &init(),
+        );
+        let model = fill(model, "");
+        let source = ids("source", source_vocabulary, B * S);
+        let target = TargetRows {
+            input: &ids("target_in", TARGET_VOCABULARY, B * T),
+            output: &ids("target_out", TARGET_VOCABULARY, B * T),
+            lengths: &TARGET_LENGTHS,
+        };
+        let source = Source::new(&source, &SOURCE_LENGTHS, &device());
+        let batch = Batch::new(source, target, &device());
+
+        let pass = Pass::evaluation();
+        let decoded = model.forward(&batch.source, batch.target_in.clone(), &pass);
+        let loss = cross_entropy(&model, &batch, SMOOTHING, &pass);
+        Case::new(name)
+            .result("hidden", decoded.hidden)
+            .result("nats", loss.nats)
+            .result("objective", loss.objective.clone())
+            .loss(&loss.objective)
+            .check(&model, "");
+    }
+}
