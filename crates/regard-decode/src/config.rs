@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regard_nn::{ModelConfig, TransformerConfig};
+use regard_nn::{ModelConfig, TransformerConfig, Tying};
 use regard_text::TokenizerConfig;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -58,7 +58,13 @@ impl DecodeConfig {
 
     /// Most tokens of a translation of `source_length` tokens.
     pub fn target_limit(&self, source_length: usize) -> usize {
-        (source_length as f64 * self.max_target_ratio).round() as usize + self.max_target_extra
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the ratio is above 0, and what is too large saturates"
+        )]
+        let scaled = (source_length as f64 * self.max_target_ratio).round() as usize;
+        scaled.saturating_add(self.max_target_extra)
     }
 }
 
@@ -96,6 +102,7 @@ impl BundleConfig {
     pub fn check(&self, problems: &mut Problems) {
         problems.extend(self.tokenizer.problems());
         problems.add_section("model", self.model.problems());
+        problems.extend(size_problem(&self.model, self.tokenizer.vocabulary));
         problems.add_section("decode", self.decode.problems());
         if self.model.needs_joint_vocabulary() && !self.tokenizer.shared {
             problems.add(
@@ -103,6 +110,28 @@ impl BundleConfig {
             );
         }
     }
+}
+
+/// Most parameters of a model: 8 GiB of them.
+const MOST_PARAMETERS: f64 = (1_u64 << 31) as f64;
+
+/// What is wrong with a model that no machine could hold: a slip of some zeros is to be an error, not the end of memory.
+pub fn size_problem(model: &ModelConfig, vocabulary: usize) -> Option<String> {
+    let ModelConfig::Transformer(config) = model;
+    let (d, f) = (config.d_model as f64, config.d_ff as f64);
+    let embeddings = match config.tie {
+        Tying::All => 1.0,
+        Tying::Output => 2.0,
+        Tying::None => 3.0,
+    };
+    let encoder = config.encoder_layers as f64 * (4.0 * d * d + 2.0 * d * f);
+    let decoder = config.decoder_layers as f64 * (8.0 * d * d + 2.0 * d * f);
+    let parameters = embeddings * vocabulary as f64 * d + encoder + decoder;
+    (parameters > MOST_PARAMETERS).then(|| {
+        format!(
+            "`model`: expected at most {MOST_PARAMETERS:.1e} parameters, got about {parameters:.1e}; lower `d_model`, `d_ff`, the number of layers or the vocabulary"
+        )
+    })
 }
 
 /// Reads the `[model]` section: `kind` says which keys it has.
@@ -132,13 +161,25 @@ pub fn read_model(config: &Table, problems: &mut Problems) -> ModelConfig {
     ))
 }
 
-fn check_format(path: &Path, config: &Table) -> Result<(), DecodeError> {
-    match config.get("format").and_then(Value::as_integer) {
-        Some(found) if found > FORMAT => Err(DecodeError::Format {
+/// Refuses what a later version wrote, before its keys are called unknown. A file without `format` was written by hand.
+///
+/// # Errors
+///
+/// [`DecodeError::Format`], or [`DecodeError::Config`] if `format` is no number.
+pub fn check_format(path: &Path, config: &Table) -> Result<(), DecodeError> {
+    match config.get("format") {
+        Some(&Value::Integer(found)) if found > FORMAT => Err(DecodeError::Format {
             path: path.into(),
             found,
             supported: FORMAT,
         }),
-        _ => Ok(()),
+        None | Some(Value::Integer(_)) => Ok(()),
+        Some(other) => Err(DecodeError::Config {
+            path: path.into(),
+            problems: vec![format!(
+                "`format`: expected an integer, got {}",
+                other.type_str()
+            )],
+        }),
     }
 }

@@ -74,16 +74,45 @@ pub enum DecodeError {
         reason: String,
     },
     /// A file of tensors belongs to another model.
-    #[error("`{}` does not fit the model:\n  {}", path.display(), problems.join("\n  "))]
+    #[error("`{}` does not fit the model:\n  {}", path.display(), list(problems))]
     Mismatch {
         /// The file.
         path: PathBuf,
         /// One sentence for each parameter that is missing, left over or of another shape.
         problems: Vec<String>,
     },
-    /// A tokenizer or text failed.
-    #[error(transparent)]
-    Text(#[from] TextError),
+    /// A run's tokenizer cannot be loaded.
+    #[error("the run `{}` has no usable tokenizer", path.display())]
+    Tokenizer {
+        /// The run directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TextError,
+    },
+    /// The model has one embedding for both sides, the run two vocabularies.
+    #[error(
+        "the run `{}` has `model.tie = \"all\"`, which needs one vocabulary, but tokenizers of {source_tokens} and {target_tokens} tokens",
+        path.display()
+    )]
+    TwoVocabularies {
+        /// The run directory.
+        path: PathBuf,
+        /// Tokens of the source vocabulary.
+        source_tokens: usize,
+        /// Tokens of the target vocabulary.
+        target_tokens: usize,
+    },
+}
+
+/// Names of a mismatch that are listed; a foreign file may have hundreds.
+const LISTED: usize = 20;
+
+fn list(problems: &[String]) -> String {
+    let listed = &problems[..problems.len().min(LISTED)];
+    match problems.len() - listed.len() {
+        0 => listed.join("\n  "),
+        more => format!("{}\n  and {more} more", listed.join("\n  ")),
+    }
 }
 
 fn count(problems: &[String]) -> String {
@@ -119,7 +148,10 @@ impl DecodeError {
             Self::Write { .. } => {
                 Some("check that the directory exists, is writable and has space left".into())
             }
-            Self::Text(error) => error.hint(),
+            Self::Tokenizer { .. } | Self::TwoVocabularies { .. } => Some(
+                "the run needs the `tokenizer.json`, or the pair of `source-tokenizer.json` and `target-tokenizer.json`, it was trained with"
+                    .into(),
+            ),
             _ => None,
         }
     }

@@ -13,7 +13,9 @@ use crate::DecodeError;
 /// [`DecodeError::Write`] if any of it fails; what stood at `path` before is then still there.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), DecodeError> {
     let partial = partial_path(path);
-    let written = write_synced(&partial, bytes).and_then(|()| fs::rename(&partial, path));
+    let written = write_synced(&partial, bytes)
+        .and_then(|()| fs::rename(&partial, path))
+        .and_then(|()| sync_directory(path.parent().unwrap_or(Path::new(""))));
     written.map_err(|source| {
         // The partial file would only take up the space that may be lacking; the error below tells the story.
         let _ = fs::remove_file(&partial);
@@ -28,6 +30,22 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Has the system put the names in a directory on disk, where it can.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let here = Path::new(".");
+        let path = if path.as_os_str().is_empty() {
+            here
+        } else {
+            path
+        };
+        File::open(path)?.sync_all()
+    } else {
+        // Elsewhere a directory is no file; the system writes its names in its own time.
+        Ok(())
+    }
 }
 
 /// Where something stands until it is whole.

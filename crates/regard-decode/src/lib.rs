@@ -13,13 +13,13 @@ mod translator;
 mod weights;
 
 pub use bench::{DecodeBench, DecodeSpeed, bench_decode, peak_memory_mib};
-pub use bundle::{Bundle, Checkpoint};
-pub use config::{BundleConfig, DecodeConfig, read_model};
+pub use bundle::{Bundle, Checkpoint, load_tokenizers};
+pub use config::{BundleConfig, DecodeConfig, check_format, read_model, size_problem};
 pub use error::DecodeError;
 pub use files::write_atomically;
 pub use run::{FORMAT, RunDirectory};
 pub use search::{Hypothesis, TargetLength, greedy};
-pub use section::{Problems, check_sections, parse, read_section};
+pub use section::{Problems, check_sections, parse, read_section, section_keys};
 pub use translator::{Alignment, Translation, Translator};
 pub use weights::{
     NamedTensor, ParameterPath, TensorFile, load_parameters, parameters, write_tensors,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::files::{partial_path, read_text};
+use crate::files::{partial_path, read_text, sync_directory};
 use crate::{Checkpoint, DecodeError, write_atomically};
 
 /// The newest format of run directories known here; `format` in `config.toml`.
@@ -101,7 +101,8 @@ impl RunDirectory {
         })
     }
 
-    /// The step that `checkpoint` names.
+    /// The step that `checkpoint` names. Where the file `last` is missing or names nothing, the last is the one with the
+    /// highest step: a checkpoint that has its name is whole.
     ///
     /// # Errors
     ///
@@ -110,7 +111,10 @@ impl RunDirectory {
         let steps = self.steps()?;
         let found = match checkpoint {
             Checkpoint::Step(step) => Some(step),
-            Checkpoint::Last => self.read_pointer("last")?,
+            Checkpoint::Last => self
+                .read_pointer("last")?
+                .filter(|step| steps.contains(step))
+                .or(steps.last().copied()),
             Checkpoint::Best => self.read_pointer("best")?,
         };
         found
@@ -146,23 +150,25 @@ impl RunDirectory {
     ) -> Result<(), E> {
         let path = self.checkpoint(step);
         let partial = partial_path(&path);
-        let failed = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| E::from(DecodeError::Write { path, source })
+        let failed = |source| {
+            E::from(DecodeError::Write {
+                path: path.clone(),
+                source,
+            })
         };
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(failed(&partial))?;
-        }
-        fs::create_dir_all(&partial).map_err(failed(&partial))?;
+        self.sweep().map_err(failed)?;
+        fs::create_dir_all(&partial).map_err(failed)?;
         if let Err(error) = write(&partial) {
             // Frees the space that may be lacking; the error tells the story.
             let _ = fs::remove_dir_all(&partial);
             return Err(error);
         }
         if path.exists() {
-            fs::remove_dir_all(&path).map_err(failed(&path))?;
+            self.remove_checkpoint(step)?;
         }
-        fs::rename(&partial, &path).map_err(failed(&path))
+        fs::rename(&partial, &path)
+            .and_then(|()| sync_directory(&self.checkpoints()))
+            .map_err(failed)
     }
 
     /// Removes the checkpoint at `step`.
@@ -172,7 +178,32 @@ impl RunDirectory {
     /// [`DecodeError::Write`].
     pub fn remove_checkpoint(&self, step: u64) -> Result<(), DecodeError> {
         let path = self.checkpoint(step);
-        fs::remove_dir_all(&path).map_err(|source| DecodeError::Write { path, source })
+        // Renamed first: half a checkpoint must not go by a whole one's name.
+        let doomed = self.checkpoints().join(format!(".step-{step:06}.old"));
+        fs::rename(&path, &doomed)
+            .and_then(|()| fs::remove_dir_all(&doomed))
+            .map_err(|source| DecodeError::Write { path, source })
+    }
+
+    /// Removes what a process that was killed left half written or half removed.
+    fn sweep(&self) -> std::io::Result<()> {
+        let checkpoints = self.checkpoints();
+        if !checkpoints.exists() {
+            return Ok(());
+        }
+        for entry in fs::read_dir(checkpoints)? {
+            let entry = entry?;
+            let left_over = entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.starts_with(".step-"));
+            if left_over && entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            } else if left_over {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// The step that `checkpoints/NAME` points at, if the file is there.

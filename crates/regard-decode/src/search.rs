@@ -46,7 +46,13 @@ pub fn greedy<M: Seq2Seq>(
     let mut state = model.start(&memory);
     let mut hypotheses = vec![Hypothesis::default(); lengths.len()];
     // Which hypothesis each row of the state continues, and with which token.
-    let mut rows: Vec<usize> = (0..lengths.len()).collect();
+    let mut rows: Vec<usize> = (0..lengths.len())
+        .filter(|&row| lengths[row].most > 0)
+        .collect();
+    if rows.len() < lengths.len() && !rows.is_empty() {
+        state = state.select(&rows);
+        memory = memory.select(&rows);
+    }
     let mut tokens = vec![special.start; rows.len()];
 
     while !rows.is_empty() {

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-use serde::de::{DeserializeOwned, Deserializer, Visitor};
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use toml::{Table, Value};
 
@@ -22,6 +23,16 @@ impl Problems {
     /// Notes several.
     pub fn extend(&mut self, problems: impl IntoIterator<Item = String>) {
         self.0.extend(problems);
+    }
+
+    /// Notes all of `others`.
+    pub fn append(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// Drops those that begin with `start`: they only follow from another.
+    pub fn forget(&mut self, start: &str) {
+        self.0.retain(|problem| !problem.starts_with(start));
     }
 
     /// Notes those of a section, each of which begins with its key and a colon.
@@ -96,29 +107,55 @@ pub fn read_section<T: DeserializeOwned + Default>(
             &empty
         }
     };
-    let known = field_names::<T>();
+    let known = section_keys::<T>();
     let mut sound = Table::new();
     for (key, value) in section {
-        if !known.contains(&key.as_str()) {
-            problems.add(format!(
-                "`{name}.{key}`: unknown key{}",
-                suggestion(key, known)
-            ));
+        let Some(&key) = known.iter().find(|known| *known == key) else {
+            problems.add(unknown_key(name, key, known));
             continue;
+        };
+        let mut value = value.clone();
+        let parts = nested_keys::<T>(key);
+        if let (Value::Table(table), false) = (&mut value, parts.is_empty()) {
+            table.retain(|part, _| {
+                let part: &str = part;
+                let is_known = parts.contains(&part);
+                if !is_known {
+                    problems.add(unknown_key(&format!("{name}.{key}"), part, parts));
+                }
+                is_known
+            });
         }
-        let alone = Table::from_iter([(key.clone(), value.clone())]);
+        let alone = Table::from_iter([(key.to_owned(), value.clone())]);
         match T::deserialize(alone) {
             Ok(_) => {
-                sound.insert(key.clone(), value.clone());
+                sound.insert(key.to_owned(), value);
             }
-            Err(error) => {
-                let reason = error.message().lines().next().unwrap_or_default();
-                problems.add(format!("`{name}.{key}`: {reason}, got {value}"));
-            }
+            Err(error) => problems.add(mistyped_key(name, key, &value, &error)),
         }
     }
     // Keys that were sound alone are sound together: no type here relates its keys while it is read.
     T::deserialize(sound).unwrap_or_default()
+}
+
+fn unknown_key(section: &str, key: &str, known: &[&str]) -> String {
+    format!("`{section}.{key}`: unknown key{}", suggestion(key, known))
+}
+
+fn mistyped_key(section: &str, key: &str, value: &Value, error: &toml::de::Error) -> String {
+    let reason = error.message().lines().next().unwrap_or_default();
+    // The reader tells where inside a table in a line of its own: "in `generate.pairs`".
+    let text = error.to_string();
+    let place = text
+        .lines()
+        .find_map(|line| line.strip_prefix("in `")?.strip_suffix('`'))
+        .unwrap_or(key);
+    let value = place
+        .split('.')
+        .skip(1)
+        .try_fold(value, |v, part| v.get(part));
+    let got = value.map_or_else(String::new, |value| format!(", got {value}"));
+    format!("`{section}.{place}`: {reason}{got}")
 }
 
 /// `; did you mean ...` if a known name is near, else the list of known names.
@@ -134,12 +171,56 @@ pub(crate) fn suggestion(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// The keys of a struct, as its `Deserialize` names them.
-fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
+/// The keys of a section or of a table in one, as its `Deserialize` names them.
+pub fn section_keys<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
     // Always an error: this deserializer holds no value, it only listens to the question.
     let _ = T::deserialize(Listener(&mut names));
     names
+}
+
+/// The keys of the struct in field `key` of a struct; none if the field holds something else.
+fn nested_keys<T: DeserializeOwned>(key: &'static str) -> &'static [&'static str] {
+    let mut names: &'static [&'static str] = &[];
+    let _ = T::deserialize(Within {
+        key,
+        names: &mut names,
+    });
+    names
+}
+
+/// Gives a struct one field, whose value is a [`Listener`].
+struct Within<'a> {
+    key: &'static str,
+    names: &'a mut &'static [&'static str],
+}
+
+impl<'de> Deserializer<'de> for Within<'_> {
+    type Error = NoValue;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NoValue> {
+        visitor.visit_map(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de> MapAccess<'de> for Within<'_> {
+    type Error = NoValue;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, NoValue> {
+        seed.deserialize(StrDeserializer::new(self.key)).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, NoValue> {
+        seed.deserialize(Listener(&mut *self.names))
+    }
 }
 
 struct Listener<'a>(&'a mut &'static [&'static str]);
@@ -178,8 +259,12 @@ impl<'de> Deserializer<'de> for Listener<'_> {
         Err(NoValue)
     }
 
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NoValue> {
+        visitor.visit_some(self)
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
         newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
@@ -195,6 +280,15 @@ mod tests {
         steps: u64,
         rate: f64,
         name: Option<String>,
+        inner: Option<Inner>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        kind: String,
+        #[serde(default)]
+        pairs: usize,
     }
 
     impl Default for Section {
@@ -203,6 +297,7 @@ mod tests {
                 steps: 7,
                 rate: 0.5,
                 name: None,
+                inner: None,
             }
         }
     }
@@ -221,6 +316,7 @@ mod tests {
             steps: 7,
             rate: 0.25,
             name: Some("a".into()),
+            inner: None,
         };
         assert_eq!(section, expected);
     }
@@ -240,8 +336,21 @@ mod tests {
         );
         assert!(text.contains("`train.steps`: "), "{text}");
         assert!(
-            text.contains("`train.wombat`: unknown key; expected one of steps, rate, name"),
+            text.contains("`train.wombat`: unknown key; expected one of steps, rate, name, inner"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn keys_of_a_table_in_a_section_are_named_in_full() {
+        let (_, problems) =
+            read("[train]\nname = \"x\"\ninner = { kind = \"a\", pair = 3, pairs = \"many\" }");
+        assert_eq!(
+            problems,
+            [
+                "`train.inner.pair`: unknown key; did you mean `pairs`?",
+                "`train.inner.pairs`: invalid type: string \"many\", expected usize, got \"many\"",
+            ]
         );
     }
 }

@@ -158,7 +158,7 @@ impl Translator {
             let width = sources[i].len() + 1;
             match batches.last_mut() {
                 Some(batch) if (batch.len() + 1) * width <= self.config.batch_tokens => {
-                    batch.push(i)
+                    batch.push(i);
                 }
                 _ => batches.push(vec![i]),
             }

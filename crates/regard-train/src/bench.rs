@@ -8,7 +8,7 @@ use regard_decode::peak_memory_mib;
 use regard_nn::{Batch, Init, Key, ModelConfig, Source, TargetRows};
 use serde::Serialize;
 
-use crate::{Adam, AdamConfig, TeacherForcing, TrainConfig, TrainError, Trainer};
+use crate::{Adam, TeacherForcing, TrainConfig, TrainError, Trainer};
 
 /// Shape of the benchmark's batches and number of its steps.
 #[derive(Clone, Copy, Debug)]
@@ -54,11 +54,7 @@ pub fn bench_train(
         seed,
         ..TrainConfig::default()
     };
-    let adam = AdamConfig {
-        beta1: config.beta1,
-        beta2: config.beta2,
-        epsilon: config.epsilon,
-    };
+    let adam = Adam::new(config.adam());
     let objective = TeacherForcing {
         smoothing: config.label_smoothing,
     };
@@ -68,7 +64,7 @@ pub fn bench_train(
         &Init::new(seed, &device),
     );
     let parameters = model.num_params();
-    let mut trainer = Trainer::new(objective, config, model, Adam::new(adam), 0);
+    let mut trainer = Trainer::new(objective, config, model, adam, 0);
 
     let mut seconds = Vec::new();
     let warm_up = 2;

@@ -18,6 +18,8 @@ pub(crate) struct RunState {
     pub(crate) epoch: u64,
     /// Batches of this pass used.
     pub(crate) batch: usize,
+    /// Digest of the training examples: `epoch` and `batch` mean nothing on others.
+    pub(crate) corpus: String,
     /// Sums since the last line of the log.
     pub(crate) logged_nats: f64,
     pub(crate) logged_tokens: usize,
@@ -34,8 +36,18 @@ pub(crate) fn save(
     adam: &Adam,
     state: &RunState,
 ) -> Result<(), TrainError> {
+    let parameters = parameters(model);
+    let broken = parameters
+        .iter()
+        .find(|tensor| !tensor.values.iter().all(|value| value.is_finite()));
+    if let Some(tensor) = broken {
+        return Err(TrainError::Diverged {
+            step: state.step,
+            what: format!("the parameter `{}`", tensor.name),
+        });
+    }
     run.write_checkpoint(state.step, |directory| -> Result<(), TrainError> {
-        write_tensors(&directory.join("model.safetensors"), &parameters(model))?;
+        write_tensors(&directory.join("model.safetensors"), &parameters)?;
         adam.save(&optimizer(directory))?;
         let json = serde_json::to_vec_pretty(state).map_err(|error| TrainError::Damaged {
             path: self::state(directory),
@@ -62,7 +74,15 @@ pub(crate) fn load<M: Module>(
         reason,
     };
     let json = std::fs::read(&path).map_err(|error| damaged(error.to_string()))?;
-    let state = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
+    let state: RunState =
+        serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
+    if state.step != step {
+        let reason = format!(
+            "expected the state of step {step}, got that of step {}",
+            state.step
+        );
+        return Err(damaged(reason));
+    }
     Ok((model, adam, state))
 }
 

@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use regard_decode::{
-    BundleConfig, DecodeConfig, FORMAT, Problems, check_sections, parse, read_model, read_section,
+    BundleConfig, DecodeConfig, FORMAT, Problems, check_format, check_sections, parse, read_model,
+    read_section,
 };
 use regard_nn::ModelConfig;
 use regard_text::{DataConfig, TokenizerConfig};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{Schedule, TrainError};
+use crate::{AdamConfig, Schedule, TrainError};
 
 /// The `[train]` section.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,6 +81,15 @@ impl TrainConfig {
             .rate(step, self.learning_rate, self.warmup, self.horizon)
     }
 
+    /// The constants of its optimiser.
+    pub fn adam(&self) -> AdamConfig {
+        AdamConfig {
+            beta1: self.beta1,
+            beta2: self.beta2,
+            epsilon: self.epsilon,
+        }
+    }
+
     /// Everything that is wrong, one sentence each, beginning with the key.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -112,6 +122,19 @@ impl TrainConfig {
             if !(0.0..1.0).contains(&value) {
                 problems.push(format!("{key}: expected a number in [0, 1), got {value}"));
             }
+        }
+        if i64::try_from(self.seed).is_err() {
+            problems.push(format!(
+                "seed: expected at most {}, got {}",
+                i64::MAX,
+                self.seed
+            ));
+        }
+        if self.schedule == Schedule::Cosine && self.horizon <= self.warmup {
+            problems.push(format!(
+                "horizon: expected more than warmup = {}, got {}",
+                self.warmup, self.horizon
+            ));
         }
         problems
     }
@@ -153,6 +176,7 @@ impl RunConfig {
     /// All problems together, each with its key.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, TrainError> {
         let mut table = parse(path)?;
+        check_format(path, &table)?;
         for assignment in overrides {
             set_key(&mut table, assignment)?;
         }
@@ -166,22 +190,39 @@ impl RunConfig {
             &[SECTIONS.as_slice(), &STAMPS].concat(),
             &mut problems,
         );
-        let bundle = BundleConfig {
-            tokenizer: read_section(table, "tokenizer", &mut problems),
-            model: read_model(table, &mut problems),
-            decode: read_section(table, "decode", &mut problems),
-        };
-        bundle.check(&mut problems);
         let config = Self {
             data: read_section(table, "data", &mut problems),
-            tokenizer: bundle.tokenizer,
-            model: bundle.model,
+            tokenizer: read_section(table, "tokenizer", &mut problems),
+            model: read_model(table, &mut problems),
             train: read_section(table, "train", &mut problems),
-            decode: bundle.decode,
+            decode: read_section(table, "decode", &mut problems),
         };
-        problems.extend(config.data.problems());
-        problems.add_section("train", config.train.problems());
+        let mut found = Problems::default();
+        config.check(&mut found);
+        // A corpus that could not be read is reported as such; that it is missing now would be said in vain.
+        let section = table.get("data").and_then(Value::as_table);
+        let unread = |key: &str, absent: bool| {
+            absent && section.is_some_and(|section| section.contains_key(key))
+        };
+        if unread("generate", config.data.generate.is_none())
+            || unread("train", config.data.train.is_none())
+        {
+            found.forget("`data.train`: expected `data.train` or");
+        }
+        problems.append(found);
         Ok(problems.or(path, config)?)
+    }
+
+    /// Notes everything that is wrong.
+    pub fn check(&self, problems: &mut Problems) {
+        problems.extend(self.data.problems());
+        let bundle = BundleConfig {
+            tokenizer: self.tokenizer.clone(),
+            model: self.model.clone(),
+            decode: self.decode.clone(),
+        };
+        bundle.check(problems);
+        problems.add_section("train", self.train.problems());
     }
 
     /// The configuration as a run keeps it: every key, and who wrote it.
@@ -227,7 +268,7 @@ fn differences(prefix: &str, ours: &Table, theirs: &Table, found: &mut Vec<(Stri
         let key = format!("{prefix}{name}");
         match (ours.get(name), theirs.get(name)) {
             (Some(Value::Table(a)), Some(Value::Table(b))) => {
-                differences(&format!("{key}."), a, b, found)
+                differences(&format!("{key}."), a, b, found);
             }
             (a, b) if a == b => {}
             (a, b) => {

@@ -20,11 +20,13 @@ pub struct Corpora {
     pub train_report: ReadReport,
     /// To validate on; empty where there is none.
     pub valid: Vec<Example>,
-    /// The pairs behind `valid`, as text.
-    pub valid_pairs: Vec<Pair>,
+    /// What became of its lines.
+    pub valid_report: ReadReport,
+    /// Pairs to report on at the end. They are counted, not kept.
+    pub test_pairs: usize,
 }
 
-/// Reads and encodes the corpora; `tokenizers` are trained on the training pairs unless they are given.
+/// Reads and encodes the corpora; `tokenizers` makes or loads the tokenizers, given the training pairs.
 ///
 /// # Errors
 ///
@@ -43,15 +45,33 @@ pub fn prepare_corpora(
             dropped: train_report.read - train_report.kept(),
         });
     }
-    let (valid_pairs, _) = data.read(Split::Valid)?.unwrap_or_default();
-    let (valid, _) = encode_pairs(&tokenizers, &valid_pairs, data);
+    let (pairs, read) = data.read(Split::Valid)?.unwrap_or_default();
+    let (valid, encoded) = encode_pairs(&tokenizers, &pairs, data);
+    // Read for the sake of its errors: they are to come before the first step, not after the last.
+    let (test, _) = data.read(Split::Test)?.unwrap_or_default();
     Ok(Corpora {
         tokenizers,
         train,
         train_report,
         valid,
-        valid_pairs,
+        valid_report: read.then(encoded),
+        test_pairs: test.len(),
     })
+}
+
+/// A digest of examples and their order: FNV-1a, 64 bits, over lengths and ids.
+pub(crate) fn digest(examples: &[Example]) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |value: u64| hash = (hash ^ value).wrapping_mul(0x0100_0000_01b3);
+    for example in examples {
+        for side in [&example.source, &example.target] {
+            add(side.len() as u64);
+            for &id in side {
+                add(u64::from(id));
+            }
+        }
+    }
+    format!("{hash:016x}")
 }
 
 /// Moves a host batch to the device.

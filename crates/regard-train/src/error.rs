@@ -3,7 +3,6 @@ use std::path::PathBuf;
 
 use regard_decode::DecodeError;
 use regard_text::TextError;
-use regard_text::toy::ToyError;
 
 /// What can go wrong in training.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +11,12 @@ pub enum TrainError {
     /// The directory of a new run is there already.
     #[error("`{}` holds a run already", path.display())]
     RunExists {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// There is no run to continue.
+    #[error("cannot resume `{}`: it holds no run", path.display())]
+    NothingToResume {
         /// The directory.
         path: PathBuf,
     },
@@ -26,6 +31,14 @@ pub enum TrainError {
     ConfigChanged {
         /// What differs, one clause each.
         keys: Vec<String>,
+    },
+    /// A resumed run found other training pairs than before.
+    #[error("the training pairs are not those that the checkpoint at step {step} of `{}` was trained on", path.display())]
+    CorpusChanged {
+        /// The run directory.
+        path: PathBuf,
+        /// The checkpoint.
+        step: u64,
     },
     /// A value for `--set` names no key.
     #[error("cannot set `{key}`: {reason}")]
@@ -45,15 +58,25 @@ pub enum TrainError {
     },
     /// The loss or a gradient is infinite or not a number.
     #[error(
-        "step {step}: the loss is {nats} nats per token and the gradient norm {gradient_norm}; the parameters were not updated"
+        "step {step}, batch {batch} of the step: the loss is {nats} nats per token and the gradient norm {gradient_norm}; the parameters were not updated"
     )]
     NotFinite {
         /// The step that was not made.
         step: u64,
+        /// The first batch of the step, counted from 1, whose loss is at fault; the last, if only the gradient is.
+        batch: usize,
         /// Loss per token.
         nats: f64,
         /// Norm of the gradient.
         gradient_norm: f64,
+    },
+    /// A parameter or the validation loss is infinite or not a number.
+    #[error("step {step}: {what} is not finite; no checkpoint was written")]
+    Diverged {
+        /// The step after which it was seen.
+        step: u64,
+        /// What it is.
+        what: String,
     },
     /// A log or state file cannot be read back.
     #[error("`{}` is damaged: {reason}", path.display())]
@@ -77,9 +100,6 @@ pub enum TrainError {
     /// Text or tokenizer failed.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// A toy task cannot make what was asked for.
-    #[error(transparent)]
-    Toy(#[from] ToyError),
 }
 
 impl TrainError {
@@ -94,7 +114,11 @@ impl TrainError {
             Self::ConfigChanged { .. } => {
                 Some("start a new run with `--run DIR`; only steps, intervals, threads and device may change".into())
             }
-            Self::NotFinite { .. } => {
+            Self::NothingToResume { .. } => Some("start it without `--resume`, or name another directory with `--run`".into()),
+            Self::CorpusChanged { .. } => {
+                Some("bring back the files it was trained on, or start a new run with `--run DIR`".into())
+            }
+            Self::NotFinite { .. } | Self::Diverged { .. } => {
                 Some("lower `train.learning_rate` or lengthen `train.warmup`; the last checkpoint is intact".into())
             }
             Self::NothingToTrain { .. } => Some("raise `data.max_length`, or look at the files with `regard check`".into()),
@@ -102,7 +126,7 @@ impl TrainError {
             Self::Damaged { .. } => Some("start again in another directory with `--run DIR`".into()),
             Self::Decode(error) => error.hint(),
             Self::Text(error) => error.hint(),
-            _ => None,
+            Self::Set { .. } => None,
         }
     }
 }

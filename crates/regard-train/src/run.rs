@@ -7,19 +7,22 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use regard_decode::{Checkpoint, DecodeError, RunDirectory, peak_memory_mib, write_atomically};
+use regard_decode::{
+    Checkpoint, DecodeError, Problems, RunDirectory, load_tokenizers, peak_memory_mib,
+    write_atomically,
+};
 use regard_nn::{Batch, Init};
 use regard_text::batch::{HostBatch, plan_epoch};
 use regard_text::corpus::{Example, Pair};
 use regard_text::{SpecialIds, Tokenizers};
 
 use crate::checkpoint::{self, RunState};
-use crate::data::device_batch;
+use crate::data::{device_batch, digest};
 use crate::log::{JsonLines, LogLine, TimingLine, read_lines};
 use crate::validation::validate;
 use crate::{
-    Adam, AdamConfig, Corpora, Progress, Report, RunConfig, TeacherForcing, TrainError, Trainer,
-    Validation, prepare_corpora,
+    Adam, Corpora, Progress, Report, RunConfig, TeacherForcing, TrainError, Trainer, Validation,
+    prepare_corpora,
 };
 
 /// What [`train`] needs besides the configuration.
@@ -58,23 +61,24 @@ pub fn train(
     report: &mut dyn Report,
 ) -> Result<Outcome, TrainError> {
     let run = RunDirectory::new(&options.run);
-    let config = if options.resume {
-        config.resuming(&RunConfig::load(
-            &RunDirectory::open(&options.run)?.config(),
-            &[],
-        )?)?
-    } else if run.config().exists() {
-        return Err(TrainError::RunExists {
-            path: options.run.clone(),
-        });
-    } else {
-        config
-    };
+    let mut problems = Problems::default();
+    config.check(&mut problems);
+    problems.or(&run.config(), ())?;
+
+    // Looked for before the lock, so that a wrong name leaves no trace, and after it, since another process may have
+    // been faster.
+    check_existence(&run, options.resume)?;
     fs::create_dir_all(run.path()).map_err(|source| TrainError::Write {
         path: run.path().into(),
         source,
     })?;
     let _lock = lock(&run)?;
+    check_existence(&run, options.resume)?;
+    let config = if options.resume {
+        config.resuming(&RunConfig::load(&run.config(), &[])?)?
+    } else {
+        config
+    };
 
     let corpora = prepare_corpora(&config.data, |pairs| {
         tokenizers(&run, &config, options.resume, pairs)
@@ -90,6 +94,18 @@ pub fn train(
         return Ok(Outcome::NothingToDo);
     }
     Session::new(&run, &config, &corpora, &options.device, state, report)?.run(trainer, stop)
+}
+
+/// A resumed run must be there, a new one must not.
+fn check_existence(run: &RunDirectory, resume: bool) -> Result<(), TrainError> {
+    let path = run.path().to_path_buf();
+    let holds_a_run = run.config().exists();
+    match resume {
+        true if !holds_a_run => Err(TrainError::NothingToResume { path }),
+        // Checkpoints without a configuration are somebody's, too.
+        false if holds_a_run || !run.steps()?.is_empty() => Err(TrainError::RunExists { path }),
+        _ => Ok(()),
+    }
 }
 
 /// Holds the run directory against other processes until it is dropped; the system frees it if the process dies.
@@ -117,7 +133,7 @@ fn tokenizers(
     pairs: &[Pair],
 ) -> Result<Tokenizers, TrainError> {
     if resume {
-        return Ok(Tokenizers::load(run.path())?);
+        return Ok(load_tokenizers(run, &config.model)?);
     }
     let trained = Tokenizers::train(&config.tokenizer, pairs)?;
     trained.save(run.path())?;
@@ -132,11 +148,6 @@ fn begin(
     options: &TrainOptions,
 ) -> Result<(ModelTrainer, RunState), TrainError> {
     let train = &config.train;
-    let adam = AdamConfig {
-        beta1: train.beta1,
-        beta2: train.beta2,
-        epsilon: train.epsilon,
-    };
     let objective = TeacherForcing {
         smoothing: train.label_smoothing,
     };
@@ -151,10 +162,26 @@ fn begin(
         Err(DecodeError::NoCheckpoint { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    let (model, adam, state) = match last {
-        Some(step) => checkpoint::load(run, step, model, adam)?,
-        None => (model, Adam::new(adam), RunState::default()),
+    let corpus = digest(&corpora.train);
+    let (model, adam, state) = if let Some(step) = last {
+        checkpoint::load(run, step, model, train.adam())?
+    } else {
+        let state = RunState {
+            corpus: corpus.clone(),
+            ..RunState::default()
+        };
+        (model, Adam::new(train.adam()), state)
     };
+    if state.corpus != corpus {
+        return Err(TrainError::CorpusChanged {
+            path: run.path().into(),
+            step: state.step,
+        });
+    }
+    // A process that was killed may have written the best checkpoint, but not yet its name.
+    if let Some(best) = state.best.filter(|best| run.checkpoint(best.step).exists()) {
+        run.point("best", best.step)?;
+    }
     let trainer = Trainer::new(objective, train.clone(), model, adam, state.step);
     Ok((trainer, state))
 }
@@ -314,6 +341,12 @@ impl<'a> Session<'a> {
             self.state.step,
             self.device,
         );
+        if !validation.nats.is_finite() {
+            return Err(TrainError::Diverged {
+                step: self.state.step,
+                what: "the validation loss".into(),
+            });
+        }
         self.validation.write(&validation)?;
         let best = self
             .state

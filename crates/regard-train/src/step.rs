@@ -75,11 +75,15 @@ impl<O: Objective> Trainer<O> {
         let step = self.step + 1;
         let key = Key::new(self.config.seed).at("pass").nth(step);
         let mut gradients = ParameterGradients::default();
-        let (mut nats, mut tokens, mut first_row) = (0.0, 0, 0);
-        for (batch, rows) in batches {
+        let (mut nats, mut tokens, mut first_row) = (0.0_f64, 0, 0);
+        let mut first_broken = None;
+        for (place, (batch, rows)) in batches.iter().enumerate() {
             let pass = Pass::training(key, first_row);
             let loss = self.objective.loss(&self.model, batch, &pass);
             nats += f64::from(loss.nats.into_scalar::<f32>());
+            if !nats.is_finite() {
+                first_broken.get_or_insert(place + 1);
+            }
             tokens += loss.tokens;
             first_row += *rows as u64;
             gradients.add(ParameterGradients::of(
@@ -92,6 +96,7 @@ impl<O: Objective> Trainer<O> {
         if !(nats.is_finite() && gradient_norm.is_finite()) {
             return Err(TrainError::NotFinite {
                 step,
+                batch: first_broken.unwrap_or(batches.len()),
                 nats: nats / tokens_or_one,
                 gradient_norm,
             });

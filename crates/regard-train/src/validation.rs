@@ -18,7 +18,7 @@ pub struct Validation {
     pub step: u64,
     /// Loss without smoothing, nats per token.
     pub nats: f64,
-    /// `exp(nats)`.
+    /// `exp(nats)`, or the largest number there is where that is larger.
     pub perplexity: f64,
     /// Real target tokens.
     pub tokens: usize,
@@ -47,7 +47,7 @@ pub(crate) fn validate(
     Validation {
         step,
         nats,
-        perplexity: nats.exp(),
+        perplexity: nats.exp().min(f64::MAX),
         tokens,
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, default_value = "flex", value_name = "NAME")]
     pub(crate) device: String,
     /// Processor cores to use [default: all]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = at_least_one)]
     pub(crate) threads: Option<usize>,
     /// Seed of every random draw [default: that of the configuration, else 1]
     #[arg(long, global = true, value_name = "S")]
@@ -55,11 +55,11 @@ pub(crate) struct DataOptions {
     /// Directory for train.tsv, valid.tsv and test.tsv
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Pairs in train.tsv
-    #[arg(long, value_name = "N")]
+    /// Pairs in train.tsv [default: 100000]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) pairs: Option<usize>,
     /// Most words of a source [default: 60 for toy, 20 for the others]
-    #[arg(long, value_name = "L")]
+    #[arg(long, value_name = "L", value_parser = at_least_one)]
     pub(crate) max_length: Option<usize>,
 }
 
@@ -94,7 +94,7 @@ pub(crate) struct SetOptions {
 pub(crate) struct TrainOptions {
     /// Configuration file
     pub(crate) config: PathBuf,
-    /// Run directory [default: runs/<name of CONFIG>]
+    /// Run directory [default: runs/NAME for NAME.toml]
     #[arg(long, value_name = "DIR")]
     pub(crate) run: Option<PathBuf>,
     /// Continue from the last checkpoint
@@ -152,7 +152,7 @@ pub(crate) struct EvaluateOptions {
     #[arg(long)]
     pub(crate) json: bool,
     /// Exit with 1 if BLEU is lower
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = score)]
     pub(crate) min_bleu: Option<f64>,
 }
 
@@ -232,4 +232,18 @@ pub(crate) struct BenchTrainOptions {
 pub(crate) struct BenchDecodeOptions {
     #[command(flatten)]
     pub(crate) shape: ShapeOptions,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err(format!("expected a whole number from 1, got `{text}`")),
+        Ok(n) => Ok(n),
+    }
+}
+
+fn score(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(score) if (0.0..=100.0).contains(&score) => Ok(score),
+        _ => Err(format!("expected a number from 0 to 100, got `{text}`")),
+    }
 }

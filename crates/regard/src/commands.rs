@@ -18,6 +18,7 @@ use regard_decode::{Bundle, Checkpoint, DecodeError, Translator};
 
 use crate::cli::Arguments;
 use crate::device;
+use crate::output::{complain, count};
 
 /// Loads a run: the checkpoint asked for, or the best, or the last where none is best.
 pub(crate) fn load(
@@ -33,4 +34,14 @@ pub(crate) fn load(
         None => Translator::from_run(run, &device),
     };
     translator.map_err(|error: DecodeError| error.into())
+}
+
+/// Tells of source lines that were cut.
+pub(crate) fn warn_of_truncation(truncated: usize, arguments: &Arguments) {
+    if truncated > 0 && !arguments.quiet {
+        let lines = count(truncated, "line");
+        complain(&format!(
+            "warning: cut to `decode.max_source_length` tokens: {lines}"
+        ));
+    }
 }

@@ -1,6 +1,6 @@
 //! The one place where a name becomes a device.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 
 /// The names that `--device` knows, each with whether it was compiled in.
@@ -30,13 +30,11 @@ pub(crate) fn named(name: &str) -> Result<Device> {
 
 /// Uses `threads` cores, or all there are.
 pub(crate) fn use_threads(threads: Option<usize>) -> Result<()> {
-    if threads == Some(0) {
-        bail!("--threads: expected at least 1, got 0");
-    }
     if let Some(threads) = threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
-            .build_global()?;
+            .build_global()
+            .with_context(|| format!("cannot use {threads} threads"))?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use regard_text::TextError;
 
 /// Lines of a stream, without line ends (`\n` or `\r\n`) and without a byte-order mark at the start.
 pub(crate) struct Lines<R> {
@@ -40,9 +41,11 @@ impl<R: Read> Lines<R> {
                 bytes.pop();
             }
         }
-        let Ok(mut text) = String::from_utf8(bytes) else {
-            bail!("line {} of `{}` is not valid UTF-8", self.line, self.name);
-        };
+        let mut text = String::from_utf8(bytes).map_err(|error| TextError::Utf8 {
+            path: self.name.clone().into(),
+            line: self.line,
+            byte: error.utf8_error().valid_up_to() + 1,
+        })?;
         if self.line == 1 && text.starts_with('\u{feff}') {
             text.remove(0);
         }
@@ -79,16 +82,18 @@ pub(crate) fn read(path: &Path) -> Result<Vec<String>> {
     Ok(all)
 }
 
-/// The two columns of a file with a TAB in every line.
+/// The first two columns of a file with a TAB in every line.
 pub(crate) fn read_tsv(path: &Path) -> Result<(Vec<String>, Vec<String>)> {
     let mut columns = (Vec::new(), Vec::new());
     for (i, line) in read(path)?.into_iter().enumerate() {
-        let Some((source, target)) = line.split_once('\t') else {
-            bail!(
-                "line {} of `{}`: expected 2 columns with a TAB between them, got 1",
-                i + 1,
-                path.display()
-            );
+        let mut parts = line.split('\t');
+        let (Some(source), Some(target)) = (parts.next(), parts.next()) else {
+            bail!(TextError::Columns {
+                path: path.into(),
+                line: i + 1,
+                expected: 2,
+                got: 1,
+            });
         };
         columns.0.push(source.to_owned());
         columns.1.push(target.to_owned());

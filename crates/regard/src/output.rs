@@ -2,19 +2,27 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use anyhow::{Context, Result};
+
 /// Writes a line to stdout.
 ///
 /// # Errors
 ///
 /// If stdout cannot take it; a closed pipe ends the program quietly.
-pub(crate) fn say(line: &str) -> io::Result<()> {
+pub(crate) fn say(line: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{line}")
+    writeln!(stdout, "{line}").context("cannot write standard output")
 }
 
 /// Writes a line to stderr; where that cannot take it, there is nobody left to tell.
 pub(crate) fn complain(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// `1 line`, `2 lines`.
+pub(crate) fn count(n: usize, thing: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {thing}{plural}")
 }
 
 /// Whether stdout may be coloured.

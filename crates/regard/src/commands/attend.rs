@@ -11,13 +11,12 @@ use crate::lines::open_or_stdin;
 use crate::output::{colour, say, width};
 
 pub(crate) fn run(options: &AttendOptions, arguments: &Arguments) -> Result<ExitCode> {
-    let sentence = match &options.sentence {
-        Some(sentence) => sentence.clone(),
-        None => {
-            let (mut lines, status) = open_or_stdin(None)?.chunk(1);
-            status?;
-            lines.pop().unwrap_or_default()
-        }
+    let sentence = if let Some(sentence) = &options.sentence {
+        sentence.clone()
+    } else {
+        let (mut lines, status) = open_or_stdin(None)?.chunk(1);
+        status?;
+        lines.pop().unwrap_or_default()
     };
     if sentence.trim().is_empty() {
         bail!("no sentence to translate; give one after the run directory, or on standard input");

@@ -3,13 +3,17 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use regard_decode::{DecodeBench, bench_decode};
+use regard_decode::{DecodeBench, bench_decode, size_problem};
 use regard_nn::{ModelConfig, TransformerConfig};
+use regard_text::SpecialIds;
 use regard_train::{TrainBench, bench_train};
 
 use crate::cli::{Arguments, BenchCommand, BenchOptions, ShapeOptions};
 use crate::device;
 use crate::output::say;
+
+/// Most ids of a batch: the device counts them in 32 bits.
+const LARGEST: usize = i32::MAX as usize;
 
 pub(crate) fn run(options: &BenchOptions, arguments: &Arguments) -> Result<ExitCode> {
     match &options.what {
@@ -30,7 +34,7 @@ fn train(shape: &ShapeOptions, arguments: &Arguments) -> Result<()> {
     };
     let speed = bench_train(&model(shape)?, &bench, arguments.seed.unwrap_or(1), &device)?;
     if shape.json {
-        return Ok(say(&serde_json::to_string(&speed)?)?);
+        return say(&serde_json::to_string(&speed)?);
     }
     say(&format!(
         "{:.4} s a step (median of {})",
@@ -55,7 +59,7 @@ fn decode(shape: &ShapeOptions, arguments: &Arguments) -> Result<()> {
     };
     let speed = bench_decode(&model(shape)?, &bench, arguments.seed.unwrap_or(1), &device);
     if shape.json {
-        return Ok(say(&serde_json::to_string(&speed)?)?);
+        return say(&serde_json::to_string(&speed)?);
     }
     say(&format!(
         "{:.0} target tokens a second",
@@ -70,10 +74,9 @@ fn decode(shape: &ShapeOptions, arguments: &Arguments) -> Result<()> {
 
 fn say_memory(peak: Option<f64>) -> Result<()> {
     match peak {
-        Some(mib) => say(&format!("{mib:.0} MiB at most"))?,
-        None => say("memory is not known on this system")?,
+        Some(mib) => say(&format!("{mib:.0} MiB at most")),
+        None => say("memory is not known on this system"),
     }
-    Ok(())
 }
 
 /// The recipe that peers are built to match: see `regard bench train --help`.
@@ -90,19 +93,34 @@ fn model(shape: &ShapeOptions) -> Result<ModelConfig> {
         ..TransformerConfig::default()
     };
     let mut problems = config.problems();
-    for (key, value) in [
-        ("vocabulary", shape.vocabulary),
-        ("batch", shape.batch),
-        ("source_length", shape.source_length),
-        ("target_length", shape.target_length),
-        ("steps", shape.steps),
+    let config = ModelConfig::Transformer(config);
+    problems.extend(size_problem(&config, shape.vocabulary));
+    for (key, least, value) in [
+        // The special ids, and a token to say.
+        ("vocabulary", SpecialIds::TOKENS.len() + 1, shape.vocabulary),
+        ("batch", 1, shape.batch),
+        ("source_length", 1, shape.source_length),
+        ("target_length", 1, shape.target_length),
+        ("steps", 1, shape.steps),
     ] {
-        if value == 0 {
-            problems.push(format!("{key}: expected at least 1, got 0"));
+        if value < least {
+            problems.push(format!("{key}: expected at least {least}, got {value}"));
+        }
+    }
+    for (name, sizes) in [
+        ("batch x source_length", [shape.batch, shape.source_length]),
+        ("batch x target_length", [shape.batch, shape.target_length]),
+    ] {
+        let product = sizes[0].saturating_mul(sizes[1]);
+        if product > LARGEST {
+            problems.push(format!("{name}: expected at most {LARGEST}, got {product}"));
         }
     }
     if !problems.is_empty() {
-        bail!("these sizes make no model:\n  {}", problems.join("\n  "));
+        bail!(
+            "these sizes cannot be measured:\n  {}",
+            problems.join("\n  ")
+        );
     }
-    Ok(ModelConfig::Transformer(config))
+    Ok(config)
 }

@@ -12,7 +12,7 @@ use regard_train::{RunConfig, prepare_corpora};
 
 use crate::cli::{Arguments, CheckOptions};
 use crate::device;
-use crate::output::say;
+use crate::output::{count, say};
 
 pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitCode> {
     let device = device::named(&arguments.device)?;
@@ -21,16 +21,20 @@ pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitC
         Ok(Tokenizers::train(&config.tokenizer, pairs)?)
     })?;
 
-    let report = &corpora.train_report;
-    say(&format!(
-        "train: {} pairs read, {} kept; dropped: {} with an empty side, {} too long; {} truncated",
-        report.read,
-        report.kept(),
-        report.dropped_empty,
-        report.dropped_long,
-        report.truncated
-    ))?;
-    say(&format!("valid: {} pairs", corpora.valid.len()))?;
+    for (name, report) in [
+        ("train", &corpora.train_report),
+        ("valid", &corpora.valid_report),
+    ] {
+        say(&format!(
+            "{name}: {} read, {} kept; dropped: {} with an empty side, {} too long; {} truncated",
+            count(report.read, "pair"),
+            report.kept(),
+            report.dropped_empty,
+            report.dropped_long,
+            report.truncated
+        ))?;
+    }
+    say(&format!("test: {}", count(corpora.test_pairs, "pair")))?;
 
     let (source, target) = (corpora.tokenizers.source(), corpora.tokenizers.target());
     let vocabulary = if corpora.tokenizers.is_shared() {
@@ -42,7 +46,7 @@ pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitC
             target.vocabulary_size()
         )
     };
-    say(&format!("tokenizer: {} tokens", vocabulary))?;
+    say(&format!("tokenizer: {vocabulary} tokens"))?;
     for (side, ids) in [
         (
             "source",
@@ -91,7 +95,7 @@ fn unknown(
     let tokens: usize = examples.iter().map(|example| side(example).len()).sum();
     let unknown = examples
         .iter()
-        .flat_map(|example| side(example))
+        .flat_map(&side)
         .filter(|&&id| id == special.unknown)
         .count();
     (100.0 * unknown as f64 / tokens.max(1) as f64, tokens)

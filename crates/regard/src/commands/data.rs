@@ -21,11 +21,15 @@ pub(crate) fn run(options: &DataOptions, arguments: &Arguments) -> Result<ExitCo
     generate.seed = arguments.seed.unwrap_or(generate.seed);
     generate.max_length = options.max_length;
 
+    // All are made before the first is written: nobody wants the half of a corpus.
+    let mut files = Vec::new();
+    for split in Split::ALL {
+        files.push((split, generate.lines(split)?));
+    }
     let directory = &options.out;
     fs::create_dir_all(directory)
         .with_context(|| format!("cannot create `{}`", directory.display()))?;
-    for split in Split::ALL {
-        let lines = generate.lines(split)?;
+    for (split, lines) in files {
         let path = directory.join(format!("{}.tsv", split.name()));
         fs::write(&path, &lines).with_context(|| format!("cannot write `{}`", path.display()))?;
         if !arguments.quiet {

@@ -1,14 +1,16 @@
 //! `regard evaluate`
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use regard_eval::bleu::Bleu;
 use regard_eval::exact::exact_match;
+use regard_text::TextError;
 use serde::Serialize;
 
 use crate::cli::{Arguments, EvaluateOptions};
-use crate::commands::load;
+use crate::commands::{load, warn_of_truncation};
 use crate::failure::CHECK_FAILED;
 use crate::lines::{read, read_tsv};
 use crate::output::{complain, say};
@@ -63,28 +65,42 @@ fn texts(options: &EvaluateOptions, arguments: &Arguments) -> Result<(Vec<String
             .reference
             .as_ref()
             .context("--hypothesis needs --reference")?;
-        return Ok((read(hypothesis)?, read(reference)?));
+        return read_both(hypothesis, reference);
     }
     let (sources, references) = match (&options.tsv, &options.source, &options.reference) {
         (Some(tsv), _, _) => read_tsv(tsv)?,
-        (None, Some(source), Some(reference)) => (read(source)?, read(reference)?),
+        (None, Some(source), Some(reference)) => read_both(source, reference)?,
         _ => bail!("nothing to evaluate on; give --source and --reference, or --tsv"),
     };
-    if sources.len() != references.len() {
-        bail!(
-            "the source has {} lines, the reference {}",
-            sources.len(),
-            references.len()
-        );
-    }
     let run = options
         .run
         .as_ref()
         .context("translating needs a run directory")?;
     let translations = load(run, options.checkpoint, arguments)?.translate_batch(&sources)?;
+    let truncated = translations
+        .iter()
+        .filter(|translation| translation.truncated);
+    warn_of_truncation(truncated.count(), arguments);
     let hypotheses = translations
         .into_iter()
         .map(|translation| translation.text)
         .collect();
     Ok((hypotheses, references))
+}
+
+/// The lines of two files, which must be as many, and some.
+fn read_both(ours: &Path, reference: &Path) -> Result<(Vec<String>, Vec<String>)> {
+    let (lines, references) = (read(ours)?, read(reference)?);
+    if lines.len() != references.len() {
+        bail!(TextError::LineCounts {
+            source_path: ours.into(),
+            source_lines: lines.len(),
+            target_path: reference.into(),
+            target_lines: references.len(),
+        });
+    }
+    if lines.is_empty() {
+        bail!(TextError::Empty { path: ours.into() });
+    }
+    Ok((lines, references))
 }

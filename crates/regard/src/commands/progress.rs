@@ -10,7 +10,7 @@ use crate::output::complain;
 
 /// Draws a bar on stderr where that is a terminal; prints validations everywhere.
 pub(crate) struct Bar {
-    bar: ProgressBar,
+    drawn: ProgressBar,
     quiet: bool,
     verbose: bool,
     /// Smoothed loss and tokens per update.
@@ -29,7 +29,7 @@ impl Bar {
         let style = ProgressStyle::with_template("step {pos}/{len} {bar:24} {msg} {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         Self {
-            bar,
+            drawn: bar,
             quiet,
             verbose,
             nats: None,
@@ -38,12 +38,12 @@ impl Bar {
     }
 
     pub(crate) fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.drawn.finish_and_clear();
     }
 
     fn print(&self, line: &str) {
         if !self.quiet {
-            self.bar.suspend(|| complain(line));
+            self.drawn.suspend(|| complain(line));
         }
     }
 }
@@ -66,8 +66,8 @@ impl Report for Bar {
     fn stepped(&mut self, progress: &Progress) {
         if self.nats.is_none() {
             // The rate and the time left are those of this process, not of the run.
-            self.bar.reset_elapsed();
-            self.bar.reset_eta();
+            self.drawn.reset_elapsed();
+            self.drawn.reset_eta();
         }
         let smooth = |old: f64, new: f64| 0.98 * old + 0.02 * new;
         let nats = self
@@ -75,14 +75,14 @@ impl Report for Bar {
             .map_or(progress.nats, |nats| smooth(nats, progress.nats));
         self.nats = Some(nats);
         self.tokens += progress.tokens as f64;
-        self.bar.set_length(progress.steps);
-        self.bar.set_position(progress.step);
+        self.drawn.set_length(progress.steps);
+        self.drawn.set_position(progress.step);
         let seconds = self
-            .bar
+            .drawn
             .elapsed()
             .max(Duration::from_millis(1))
             .as_secs_f64();
-        self.bar.set_message(format!(
+        self.drawn.set_message(format!(
             "epoch {} loss {nats:.3} {:.0} tokens/s",
             progress.epoch,
             self.tokens / seconds

@@ -30,13 +30,20 @@ pub(crate) fn run(options: &TrainOptions, arguments: &Arguments) -> Result<ExitC
     };
     let outcome = train(config.clone(), &train_options, &stop, &mut bar);
     bar.finish();
+    // What is left can be stopped at any time: the next signal does not wait.
+    stop.store(true, Ordering::Relaxed);
+    let tell = |line: &str| {
+        if !arguments.quiet {
+            complain(line);
+        }
+    };
     match outcome? {
-        Outcome::Stopped => complain(&format!(
+        Outcome::Stopped => tell(&format!(
             "stopped; continue with: regard train {} --run {} --resume",
             options.config.display(),
             run.display()
         )),
-        Outcome::NothingToDo => complain(&format!(
+        Outcome::NothingToDo => tell(&format!(
             "`{}` has made its {} steps; raise `train.steps` to go on",
             run.display(),
             config.train.steps

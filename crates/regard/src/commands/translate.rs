@@ -1,15 +1,15 @@
 //! `regard translate`
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::cli::{Arguments, TranslateOptions};
-use crate::commands::load;
+use crate::commands::{load, warn_of_truncation};
 use crate::lines::open_or_stdin;
-use crate::output::complain;
 
 /// Lines translated together, at most: enough for full batches of similar length, little enough for constant memory.
 const CHUNK: usize = 1_000;
@@ -17,29 +17,52 @@ const CHUNK: usize = 1_000;
 pub(crate) fn run(options: &TranslateOptions, arguments: &Arguments) -> Result<ExitCode> {
     let mut input = open_or_stdin(options.input.as_deref())?;
     let translator = load(&options.run.run, options.run.checkpoint, arguments)?;
-    let mut output: BufWriter<Box<dyn Write>> = BufWriter::new(match &options.output {
-        Some(path) => Box::new(
-            File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?,
-        ),
-        None => Box::new(io::stdout()),
-    });
+    let (name, mut output) = open_output(options)?;
+    let failed = || format!("cannot write {name}");
     let mut truncated = 0;
-    loop {
+    let ended = loop {
         let (lines, status) = input.chunk(CHUNK);
         if lines.is_empty() && status.is_ok() {
-            break;
+            break status;
         }
         for translation in translator.translate_batch(&lines)? {
             truncated += usize::from(translation.truncated);
-            writeln!(output, "{}", translation.text)?;
+            writeln!(output, "{}", translation.text).with_context(failed)?;
         }
-        output.flush()?;
-        status?;
-    }
-    if truncated > 0 && !arguments.quiet {
-        complain(&format!(
-            "warning: {truncated} lines were longer than `decode.max_source_length` tokens and were cut"
-        ));
-    }
+        output.flush().with_context(failed)?;
+        if status.is_err() {
+            break status;
+        }
+    };
+    warn_of_truncation(truncated, arguments);
+    ended?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where translations go, and its name in errors.
+fn open_output(options: &TranslateOptions) -> Result<(String, BufWriter<Box<dyn Write>>)> {
+    let Some(path) = &options.output else {
+        let stdout: Box<dyn Write> = Box::new(io::stdout());
+        return Ok(("standard output".into(), BufWriter::new(stdout)));
+    };
+    if options
+        .input
+        .as_deref()
+        .is_some_and(|input| same_file(input, path))
+    {
+        bail!(
+            "`{}` is both input and output; write to another file",
+            path.display()
+        );
+    }
+    let name = format!("`{}`", path.display());
+    let file = File::create(path).with_context(|| format!("cannot write {name}"))?;
+    Ok((name, BufWriter::new(Box::new(file))))
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (fs::canonicalize(a), fs::canonicalize(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
 }

@@ -1,0 +1,6 @@
+//! The laws of search, and of the files of a run.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod files;
+mod markov;
+mod search;

@@ -1,0 +1,6 @@
+//! The laws of training, and the page that documents its configuration.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod reference;
+mod run;
+mod update;

@@ -1,0 +1,240 @@
+//! One update: what it may depend on, and what it may not.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use regard_decode::{NamedTensor, parameters};
+use regard_nn::{Batch, Init, Model, ModelConfig, Source, TargetRows, TransformerConfig};
+use regard_text::SpecialIds;
+use regard_text::batch::HostBatch;
+use regard_text::corpus::Example;
+use regard_train::{Adam, TeacherForcing, TrainConfig, TrainError, Trainer};
+
+fn model(dropout: f64) -> Model {
+    let config = TransformerConfig {
+        d_model: 12,
+        n_heads: 2,
+        d_ff: 20,
+        encoder_layers: 1,
+        decoder_layers: 1,
+        dropout,
+        attention_dropout: dropout,
+        embedding_dropout: dropout,
+        ..TransformerConfig::default()
+    };
+    let device = Device::flex().autodiff();
+    ModelConfig::Transformer(config).init(17, 17, &Init::new(3, &device))
+}
+
+fn trainer(dropout: f64, config: TrainConfig) -> Trainer<TeacherForcing> {
+    let objective = TeacherForcing {
+        smoothing: config.label_smoothing,
+    };
+    let adam = Adam::new(config.adam());
+    Trainer::new(objective, config, model(dropout), adam, 0)
+}
+
+fn config() -> TrainConfig {
+    TrainConfig {
+        warmup: 2,
+        learning_rate: 0.01,
+        ..TrainConfig::default()
+    }
+}
+
+/// Eight pairs of different lengths.
+fn examples() -> Vec<Example> {
+    let ids = |n: u32, by: u32| -> Vec<u32> { (0..n).map(|i| 4 + (n * by + i * 5) % 13).collect() };
+    (1..=8)
+        .map(|n| Example {
+            source: ids(n, 3),
+            target: ids(9 - n, 7),
+        })
+        .collect()
+}
+
+/// The batches of the given examples, each with its number of rows.
+fn batches(parts: &[&[Example]]) -> Vec<(Batch, usize)> {
+    let device = Device::flex().autodiff();
+    let gather = |part: &&[Example]| {
+        let indices: Vec<usize> = (0..part.len()).collect();
+        let host = HostBatch::gather(part, &indices, SpecialIds::default());
+        let target = TargetRows {
+            input: &host.target_in,
+            output: &host.target_out,
+            lengths: &host.target_lengths,
+        };
+        let source = Source::new(&host.source.ids, &host.source.lengths, &device);
+        (Batch::new(source, target, &device), host.rows())
+    };
+    parts.iter().map(gather).collect()
+}
+
+fn largest_difference(ours: &[NamedTensor], theirs: &[NamedTensor]) -> f32 {
+    let values = |tensors: &[NamedTensor]| -> Vec<f32> {
+        tensors
+            .iter()
+            .flat_map(|tensor| tensor.values.clone())
+            .collect()
+    };
+    let pairs = values(ours).into_iter().zip(values(theirs));
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn cutting_a_step_into_batches_changes_nothing_but_rounding() {
+    let examples = examples();
+    for dropout in [0.0, 0.3] {
+        let step =
+            |parts: &[&[Example]]| trainer(dropout, config()).update(&batches(parts)).unwrap();
+        let (whole, one) = step(&[&examples]);
+        for cut in [4, 1, 7] {
+            let (parts, two) = step(&[&examples[..cut], &examples[cut..]]);
+            assert_eq!((one.tokens, one.step), (two.tokens, two.step));
+            assert!(
+                (one.nats - two.nats).abs() < 1e-3 * one.nats,
+                "{one:?} and {two:?}"
+            );
+            assert!(
+                (one.gradient_norm - two.gradient_norm).abs() < 1e-5,
+                "{one:?} and {two:?}"
+            );
+            // Adam's first step is as large as the rate, whatever the gradient: only its moments show a difference.
+            let moments = |trainer: &Trainer<TeacherForcing>| saved(trainer.adam());
+            let difference = largest_difference(&moments(&whole), &moments(&parts));
+            assert!(
+                difference < 1e-6,
+                "dropout {dropout}, cut at {cut}: moments differ by {difference}"
+            );
+        }
+    }
+}
+
+#[test]
+fn several_steps_in_batches_stay_close_to_whole_ones() {
+    let examples = examples();
+    // Keys' biases have no gradient but rounding; a larger epsilon keeps Adam from making steps of it.
+    let config = TrainConfig {
+        epsilon: 1e-3,
+        ..config()
+    };
+    let run = |parts: &[&[Example]]| {
+        let mut trainer = trainer(0.2, config.clone());
+        for _ in 0..5 {
+            trainer = trainer.update(&batches(parts)).unwrap().0;
+        }
+        parameters(trainer.model())
+    };
+    let difference =
+        largest_difference(&run(&[&examples]), &run(&[&examples[..3], &examples[3..]]));
+    assert!(difference < 1e-5, "{difference}");
+}
+
+/// The moments as a file holds them.
+fn saved(adam: &Adam) -> Vec<NamedTensor> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("optimizer.safetensors");
+    adam.save(&path).unwrap();
+    tensors(&path)
+}
+
+fn tensors(path: &Path) -> Vec<NamedTensor> {
+    let bytes = std::fs::read(path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut names = file.names();
+    names.sort_unstable();
+    let tensor = |name: &str| {
+        let view = file.tensor(name).unwrap();
+        NamedTensor {
+            name: name.into(),
+            shape: view.shape().to_vec(),
+            values: view
+                .data()
+                .chunks_exact(4)
+                .map(|quad| f32::from_le_bytes(quad.try_into().unwrap()))
+                .collect(),
+        }
+    };
+    names.into_iter().map(tensor).collect()
+}
+
+#[test]
+fn moments_survive_saving_and_loading() {
+    let directory = tempfile::tempdir().unwrap();
+    let (trainer, _) = trainer(0.1, config())
+        .update(&batches(&[&examples()]))
+        .unwrap();
+    let (first, second) = (
+        directory.path().join("first"),
+        directory.path().join("second"),
+    );
+    trainer.adam().save(&first).unwrap();
+    let loaded = Adam::load(config().adam(), trainer.model(), &first).unwrap();
+    loaded.save(&second).unwrap();
+    assert!(std::fs::read(&first).unwrap() == std::fs::read(&second).unwrap());
+    let names: Vec<String> = tensors(&first)
+        .into_iter()
+        .map(|tensor| tensor.name)
+        .collect();
+    let expected = parameters(trainer.model()).len();
+    assert_eq!(names.len(), 2 * expected, "two moments for each parameter");
+    assert!(
+        names.contains(&"target_embedding.weight.first_moment".into()),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn the_gradient_is_clipped_as_a_whole() {
+    let moments = |clip_norm: f64| {
+        let (trainer, outcome) = trainer(
+            0.0,
+            TrainConfig {
+                clip_norm,
+                ..config()
+            },
+        )
+        .update(&batches(&[&examples()]))
+        .unwrap();
+        // The first moment is a tenth of the clipped gradient.
+        let squares = saved(trainer.adam())
+            .into_iter()
+            .filter(|tensor| tensor.name.ends_with(".first_moment"))
+            .flat_map(|tensor| tensor.values)
+            .map(|value| (10.0 * f64::from(value)).powi(2));
+        (squares.sum::<f64>().sqrt(), outcome.gradient_norm)
+    };
+    let (loose, norm) = moments(1e9);
+    assert!((loose - norm).abs() < 1e-4, "{loose} and {norm}");
+    let (tight, same) = moments(0.01);
+    assert!((tight - 0.01).abs() < 1e-6, "{tight}");
+    assert!(
+        (same - norm).abs() < 1e-12,
+        "the norm reported is that before clipping"
+    );
+}
+
+#[test]
+fn what_is_no_number_stops_before_the_update_and_names_its_batch() {
+    let examples = examples();
+    let wild = TrainConfig {
+        learning_rate: 1e30,
+        warmup: 0,
+        ..config()
+    };
+    let parts = batches(&[&examples[..4], &examples[4..]]);
+    let (trainer, _) = trainer(0.0, wild).update(&parts).unwrap();
+    let error = trainer.update(&parts).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            TrainError::NotFinite {
+                step: 2,
+                batch: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("train.learning_rate"));
+}

@@ -1,0 +1,296 @@
+//! The commands around training and translating.
+
+use serde_json::Value;
+
+use crate::support::Place;
+
+fn keys(object: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = object
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn evaluate_scores_files() {
+    let place = Place::new();
+    place.write("hypothesis", "the cat sat on a mat\na b c d\n");
+    place.write("reference", "the cat sat on the mat\na b c d\n");
+    let files = [
+        "evaluate",
+        "--hypothesis",
+        "hypothesis",
+        "--reference",
+        "reference",
+    ];
+    let json = place
+        .run(&[files.as_slice(), &["--json"]].concat())
+        .succeeds();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(keys(&json), ["bleu", "exact_match", "sentences"]);
+    assert_eq!(keys(&json["bleu"]), ["score", "signature"]);
+    assert_eq!(
+        (&json["exact_match"], &json["sentences"]),
+        (&Value::from(50.0), &Value::from(2))
+    );
+    let bleu = json["bleu"]["score"].as_f64().unwrap();
+    assert!((50.0..90.0).contains(&bleu), "{bleu}");
+
+    place
+        .run(&[files.as_slice(), &["--min-bleu", "50"]].concat())
+        .succeeds();
+    let ran = place.run(&[files.as_slice(), &["--min-bleu", "90"]].concat());
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    ran.says(&["is below the 90 asked for"]);
+    assert!(ran.stdout.contains("exact match 50.0 %"), "{ran:#?}");
+    for nonsense in ["nan", "-1", "x"] {
+        let flag = format!("--min-bleu={nonsense}");
+        place
+            .run(&[files.as_slice(), &[&flag]].concat())
+            .fails(&["expected a number from 0 to 100"]);
+    }
+}
+
+#[test]
+fn evaluate_refuses_what_cannot_be_compared() {
+    let place = Place::with_run();
+    place.write("three", "a\nb\nc\n");
+    place.write("two", "a\n\n");
+    place.write("none", "");
+    place.write("bytes", b"a\n\xff\n");
+    let two = ["evaluate", "--reference", "two"];
+    let counts = "`three` has 3 lines but `two` has 2";
+    place
+        .run(&[two.as_slice(), &["--hypothesis", "three"]].concat())
+        .fails(&[counts]);
+    place
+        .run(&[two.as_slice(), &["runs/tiny", "--source", "three"]].concat())
+        .fails(&[counts]);
+    place
+        .run(&[two.as_slice(), &["--hypothesis", "bytes"]].concat())
+        .fails(&["line 2 of `bytes` is not valid UTF-8"]);
+    place
+        .run(&[two.as_slice(), &["--hypothesis", "nowhere"]].concat())
+        .fails(&["cannot read `nowhere`"]);
+    place
+        .run(&["evaluate", "--hypothesis", "none", "--reference", "none"])
+        .fails(&["`none` is empty"]);
+    place
+        .run(&["evaluate", "runs/tiny", "--tsv", "two"])
+        .fails(&["line 1 of `two`: expected 2 columns, got 1"]);
+    place
+        .run(&["evaluate", "runs/tiny"])
+        .fails(&["nothing to evaluate on; give --source and --reference, or --tsv"]);
+    place.run(&["evaluate"]).fails(&[]);
+}
+
+#[test]
+fn evaluate_translates_and_drops_no_line() {
+    let place = Place::with_run();
+    place.write("source", "a b\n\nc\n");
+    place.write("reference", "a b\n\nc\n");
+    let evaluate = [
+        "evaluate",
+        "runs/tiny",
+        "--source",
+        "source",
+        "--reference",
+        "reference",
+        "--json",
+    ];
+    let json: Value = serde_json::from_str(&place.run(&evaluate).succeeds()).unwrap();
+    assert_eq!(json["sentences"], Value::from(3));
+    let exact = json["exact_match"].as_f64().unwrap();
+    assert!(exact > 33.0, "the empty line is right: {exact}");
+}
+
+#[test]
+fn attend_draws_a_map() {
+    let place = Place::with_run();
+    let drawn = place.run(&["attend", "runs/tiny", "a b c"]).succeeds();
+    assert!(drawn.starts_with("cross-attention"), "{drawn}");
+    assert_eq!(
+        place.run_on(&["attend", "runs/tiny"], "a b c\n").succeeds(),
+        drawn
+    );
+    for unknown in [
+        "\u{e9}\u{df}",
+        "\u{0}",
+        "</s>",
+        "\u{4e2d}\u{6587} \u{1f980}",
+    ] {
+        let drawn = place.run_on(&["attend", "runs/tiny"], unknown).succeeds();
+        assert!(drawn.starts_with("cross-attention"), "{drawn}");
+    }
+}
+
+#[test]
+fn attend_needs_a_sentence() {
+    let place = Place::with_run();
+    for nothing in ["", "\n", " \t\n"] {
+        place
+            .run_on(&["attend", "runs/tiny"], nothing)
+            .fails(&["no sentence to translate"]);
+    }
+    place
+        .run(&["attend", "runs/tiny", ""])
+        .fails(&["no sentence to translate"]);
+}
+
+#[test]
+fn inspect_tells_what_a_run_holds() {
+    let place = Place::with_run();
+    let stdout = place.run(&["inspect", "runs/tiny"]).succeeds();
+    for part in [
+        "model: 6112 parameters",
+        "d_model = 16",
+        "vocabulary: 30 source, 30 target (one)",
+        "checkpoints: steps [2, 4], last 4",
+        "best validation: step",
+    ] {
+        assert!(stdout.contains(part), "no `{part}` in {stdout}");
+    }
+    place.write("runs/tiny/validation.jsonl", "{\"step\":2}\n");
+    place
+        .run(&["inspect", "runs/tiny"])
+        .fails(&["validation.jsonl` is damaged"]);
+}
+
+#[test]
+fn data_writes_three_files() {
+    let place = Place::new();
+    let data = |out: &str, seed: &str| {
+        place
+            .run(&[
+                "data",
+                "reverse",
+                "--out",
+                out,
+                "--pairs",
+                "50",
+                "--max-length",
+                "7",
+                "--seed",
+                seed,
+            ])
+            .succeeds();
+        ["train", "valid", "test"].map(|split| place.text(&format!("{out}/{split}.tsv")))
+    };
+    let files = data("one", "1");
+    assert_eq!(files[0].lines().count(), 50);
+    assert!(files[0].lines().all(|line| line.split('\t').count() == 2));
+    assert_eq!(data("again", "1"), files, "the same seed is the same data");
+    assert_ne!(data("other", "2"), files);
+}
+
+#[test]
+fn data_refuses_impossible_sizes_and_leaves_nothing() {
+    let place = Place::new();
+    for (arguments, reason) in [
+        (
+            ["copy", "--max-length", "1"],
+            "task `copy` has too few different train pairs",
+        ),
+        (
+            ["toy", "--max-length", "2"],
+            "task `toy` cannot keep to `max_length`: expected at least 3, got 2",
+        ),
+        (
+            ["sort", "--pairs", "0"],
+            "expected a whole number from 1, got `0`",
+        ),
+        (["sort", "--pairs", "-3"], "-3"),
+    ] {
+        let arguments = [["data", "--out", "out"].as_slice(), &arguments].concat();
+        place.run(&arguments).fails(&[reason]);
+    }
+    assert!(!place.path("out").exists());
+    place.write("file", "");
+    place
+        .run(&["data", "copy", "--pairs", "3", "--out", "file/out"])
+        .fails(&["cannot create `file/out`", "caused by: Not a directory"]);
+}
+
+#[test]
+fn bench_prints_its_keys() {
+    let place = Place::new();
+    let shape = [
+        "--json",
+        "--layers",
+        "1",
+        "--d-model",
+        "8",
+        "--d-ff",
+        "16",
+        "--n-heads",
+        "2",
+        "--vocabulary",
+        "20",
+        "--batch",
+        "2",
+        "--source-length",
+        "9",
+        "--target-length",
+        "5",
+        "--steps",
+        "2",
+    ];
+    for (what, expected) in [
+        (
+            "train",
+            [
+                "parameters",
+                "peak_memory_mib",
+                "seconds_per_step",
+                "target_tokens_per_second",
+            ]
+            .as_slice(),
+        ),
+        (
+            "decode",
+            &[
+                "peak_memory_mib",
+                "sentences_per_second",
+                "target_tokens_per_second",
+            ],
+        ),
+    ] {
+        let stdout = place
+            .run(&[["bench", what].as_slice(), &shape].concat())
+            .succeeds();
+        let json: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!(keys(&json), expected, "bench {what}");
+        assert!(json["target_tokens_per_second"].as_f64().unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn bench_refuses_impossible_shapes() {
+    let place = Place::new();
+    for what in ["train", "decode"] {
+        let shape = [
+            "--vocabulary",
+            "3",
+            "--batch",
+            "0",
+            "--d-model",
+            "10",
+            "--n-heads",
+            "3",
+            "--d-ff",
+            "99999999999999",
+        ];
+        place
+            .run(&[["bench", what].as_slice(), &shape].concat())
+            .fails(&[
+                "vocabulary: expected at least 5, got 3",
+                "batch: expected at least 1, got 0",
+                "d_model: expected a multiple of n_heads = 3, got 10",
+                "expected at most 2.1e9 parameters",
+            ]);
+    }
+}

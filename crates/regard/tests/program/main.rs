@@ -1,0 +1,10 @@
+//! The program as its users meet it: real processes on real files, with models so small that training takes no time.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod commands;
+mod configuration;
+mod corpora;
+mod resuming;
+mod support;
+mod training;
+mod translating;
