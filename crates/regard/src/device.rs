@@ -28,13 +28,24 @@ pub(crate) fn named(name: &str) -> Result<Device> {
     }
 }
 
-/// Uses `threads` cores, or all there are.
-pub(crate) fn use_threads(threads: Option<usize>) -> Result<()> {
-    if let Some(threads) = threads {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global()
-            .with_context(|| format!("cannot use {threads} threads"))?;
-    }
-    Ok(())
+/// Runs `f` on a pool of `threads` workers, or of as many as there are cores.
+///
+/// `f` itself runs on a worker: work that it divides then needs no hand-over between threads, which for operations of a
+/// millisecond costs more than it seems.
+pub(crate) fn on_threads<R: Send>(
+    threads: Option<usize>,
+    f: impl FnOnce() -> R + Send,
+) -> Result<R> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.unwrap_or(0))
+        .stack_size(STACK)
+        .build()
+        .with_context(|| match threads {
+            Some(threads) => format!("cannot use {threads} threads"),
+            None => "cannot start a thread for each core".into(),
+        })?;
+    Ok(pool.install(f))
 }
+
+/// That of a main thread.
+const STACK: usize = 8 << 20;

@@ -20,14 +20,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(&arguments) {
-        Ok(code) => code,
-        Err(error) => failure::report(&error),
+    match device::on_threads(arguments.threads, || run(&arguments)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) | Err(error) => failure::report(&error),
     }
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    device::use_threads(arguments.threads)?;
     match &arguments.command {
         Command::Data(options) => commands::data::run(options, arguments),
         Command::Check(options) => commands::check::run(options, arguments),

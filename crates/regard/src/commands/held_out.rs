@@ -50,19 +50,25 @@ pub(crate) fn report(run: &Path, data: &DataConfig, arguments: &Arguments) -> Re
             }
         }
         say("")?;
-        let (short, _): (Vec<_>, Vec<_>) = results
+        let short: Vec<_> = results
             .iter()
             .copied()
-            .partition(|(pair, _)| pair.source.split_whitespace().count() <= SHORT);
+            .filter(|(pair, _)| is_short(pair))
+            .collect();
         say_scores(&format!("up to {SHORT} words"), &short)?;
         say_scores("all", &results)?;
     }
+    let example = pairs.iter().find(|pair| is_short(pair));
     say(&format!(
         "\nnext: echo {:?} | cargo run --release -- translate {}",
-        pairs.first().map_or("...", |pair| pair.source.as_str()),
+        example.map_or("...", |pair| pair.source.as_str()),
         run.display()
     ))?;
     Ok(())
+}
+
+fn is_short(pair: &Pair) -> bool {
+    pair.source.split_whitespace().count() <= SHORT
 }
 
 fn say_scores(name: &str, results: &[(&Pair, &str)]) -> Result<()> {

@@ -65,16 +65,17 @@ impl Report for Bar {
 
     fn stepped(&mut self, progress: &Progress) {
         if self.nats.is_none() {
-            // The rate and the time left are those of this process, not of the run.
+            // The rate and the time left are those of this process, not of the run, from the end of its first step.
             self.drawn.reset_elapsed();
             self.drawn.reset_eta();
+        } else {
+            self.tokens += progress.tokens as f64;
         }
         let smooth = |old: f64, new: f64| 0.98 * old + 0.02 * new;
         let nats = self
             .nats
             .map_or(progress.nats, |nats| smooth(nats, progress.nats));
         self.nats = Some(nats);
-        self.tokens += progress.tokens as f64;
         self.drawn.set_length(progress.steps);
         self.drawn.set_position(progress.step);
         let seconds = self
