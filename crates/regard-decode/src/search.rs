@@ -1,7 +1,7 @@
 //! Search: from a model and sources to hypotheses. It knows a model only as [`Seq2Seq`].
 
 use burn::tensor::{Int, Tensor, TensorData};
-use regard_nn::{Pass, Rows, Seq2Seq, Source};
+use regard_nn::{Pass, Rows, Seq2Seq, Source, device_id};
 use regard_text::SpecialIds;
 
 /// A target that search found.
@@ -11,6 +11,8 @@ pub struct Hypothesis {
     pub ids: Vec<u32>,
     /// Sum of the log-probabilities of its tokens, the end included if it was reached; nats.
     pub log_probability: f64,
+    /// Whether the end token was reached, rather than the limit.
+    pub ended: bool,
 }
 
 /// Bounds on the number of tokens of a hypothesis, the end token not counted.
@@ -56,7 +58,7 @@ pub fn greedy<M: Seq2Seq>(
     let mut tokens = vec![special.start; rows.len()];
 
     while !rows.is_empty() {
-        let ids: Vec<i32> = tokens.iter().map(|&id| id.cast_signed()).collect();
+        let ids: Vec<i32> = tokens.iter().map(|&id| device_id(id as usize)).collect();
         let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [rows.len()]), &device);
         let step = model.step(ids, &memory, state, &pass);
         state = step.state;
@@ -71,6 +73,7 @@ pub fn greedy<M: Seq2Seq>(
             let hypothesis = &mut hypotheses[row];
             hypothesis.log_probability += log_probability;
             if id == special.end {
+                hypothesis.ended = true;
                 continue;
             }
             hypothesis.ids.push(id);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use regard_nn::{AttentionKind, AttentionMap, Model, Pass, Seq2Seq, Source};
+use regard_nn::{AttentionKind, AttentionMap, Model, Pass, Seq2Seq, Source, device_id};
 use regard_text::batch::SourceBatch;
 use regard_text::{SpecialIds, Tokenizers};
 
@@ -38,10 +38,12 @@ pub struct Translation {
 pub struct Alignment {
     /// Tokens of the source, the end token included.
     pub source: Vec<String>,
-    /// Tokens of the translation, the end token included.
+    /// Tokens of the translation, the end token included if search reached it.
     pub target: Vec<String>,
     /// One row for each target token, one column for each source token; each row sums to 1.
     pub weights: Vec<f32>,
+    /// Whether the sentence was longer than `decode.max_source_length` and cut.
+    pub truncated: bool,
 }
 
 impl Translator {
@@ -64,21 +66,6 @@ impl Translator {
             model: bundle.model,
             tokenizers: bundle.tokenizers,
             config: bundle.config.decode,
-            device: device.clone(),
-        }
-    }
-
-    /// From parts that are at hand, as in the middle of training.
-    pub fn from_parts(
-        model: Model,
-        tokenizers: Tokenizers,
-        config: DecodeConfig,
-        device: &Device,
-    ) -> Self {
-        Self {
-            model,
-            tokenizers,
-            config,
             device: device.clone(),
         }
     }
@@ -121,13 +108,22 @@ impl Translator {
     /// None today, as [`translate_batch`](Self::translate_batch).
     pub fn align(&self, sentence: &str) -> Result<Alignment, DecodeError> {
         let mut ids = self.tokenizers.source().encode(sentence.trim());
+        let truncated = ids.len() > self.config.max_source_length;
         ids.truncate(self.config.max_source_length);
         let hypothesis = self.search(&[&ids]).swap_remove(0);
 
+        // The decoder reads one token behind what it says.
         let special = self.tokenizers.target().special();
         let mut target_in = vec![special.start];
         target_in.extend(&hypothesis.ids);
-        let maps = self.attention(&ids, &target_in);
+        if !hypothesis.ended {
+            target_in.pop();
+        }
+        let maps = if target_in.is_empty() {
+            Vec::new()
+        } else {
+            self.attention(&ids, &target_in)
+        };
         let last = maps
             .into_iter()
             .rev()
@@ -138,11 +134,12 @@ impl Translator {
         let mut source = self.tokenizers.source().tokens(&ids);
         source.push(end.clone());
         let mut target = self.tokenizers.target().tokens(&hypothesis.ids);
-        target.push(end);
+        target.extend(hypothesis.ended.then_some(end));
         Ok(Alignment {
             source,
             target,
             weights: last.unwrap_or_default(),
+            truncated,
         })
     }
 
@@ -183,7 +180,7 @@ impl Translator {
 
     fn attention(&self, source: &[u32], target_in: &[u32]) -> Vec<AttentionMap> {
         let source = self.source(&[source]);
-        let ids: Vec<i32> = target_in.iter().map(|&id| id.cast_signed()).collect();
+        let ids: Vec<i32> = target_in.iter().map(|&id| device_id(id as usize)).collect();
         let target_in =
             Tensor::<2, Int>::from_data(TensorData::new(ids, [1, target_in.len()]), &self.device);
         let pass = Pass::evaluation().with_attention();

@@ -100,7 +100,11 @@ pub(crate) fn id_vector(ids: &[u32], device: &Device) -> Tensor<1, Int> {
 }
 
 /// Ids are `u32` on the host and `i32` on the device; this is the one place where they change.
-pub(crate) fn device_id(id: usize) -> i32 {
+///
+/// # Panics
+///
+/// If `id` is 2^31 or more.
+pub fn device_id(id: usize) -> i32 {
     i32::try_from(id).expect("ids and row numbers stay below 2^31")
 }
 

@@ -30,7 +30,7 @@ mod seq2seq;
 mod transformer;
 
 pub use attention::{MultiHeadAttentionConfig, MultiHeadCrossAttention, MultiHeadSelfAttention};
-pub use batch::{Batch, Source, TargetRows};
+pub use batch::{Batch, Source, TargetRows, device_id};
 pub use cache::KeyValueCache;
 pub use embedding::{Embedding, sinusoids};
 pub use feed_forward::{FeedForward, FeedForwardConfig};

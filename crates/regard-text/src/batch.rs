@@ -42,11 +42,6 @@ impl SourceBatch {
             lengths,
         }
     }
-
-    /// Real source ids, end ids included.
-    pub fn source_tokens(&self) -> usize {
-        self.lengths.iter().sum()
-    }
 }
 
 /// One batch of training pairs in host memory.
@@ -139,11 +134,6 @@ impl HostBatch {
     /// Real target ids the loss is summed over, end ids included.
     pub fn target_tokens(&self) -> usize {
         self.target_lengths.iter().sum()
-    }
-
-    /// Rows times the longer of source and target: what the budget is counted on.
-    pub fn padded_size(&self) -> usize {
-        self.rows() * self.source.width.max(self.target_width)
     }
 }
 

@@ -13,6 +13,7 @@
 //!
 //! No tensor and no model is known here: a batch is plain rows of ids with their lengths. Whoever
 //! has a device moves them there.
+#![forbid(unsafe_code)]
 
 pub mod batch;
 pub mod corpus;

@@ -62,7 +62,11 @@ pub fn prepare_corpora(
 /// A digest of examples and their order: FNV-1a, 64 bits, over lengths and ids.
 pub(crate) fn digest(examples: &[Example]) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut add = |value: u64| hash = (hash ^ value).wrapping_mul(0x0100_0000_01b3);
+    let mut add = |value: u64| {
+        for byte in value.to_le_bytes() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
     for example in examples {
         for side in [&example.source, &example.target] {
             add(side.len() as u64);

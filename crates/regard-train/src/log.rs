@@ -86,6 +86,17 @@ impl JsonLines {
         })
     }
 
+    /// Has the system put every line on disk.
+    pub(crate) fn sync(&self) -> Result<(), TrainError> {
+        self.file
+            .get_ref()
+            .sync_data()
+            .map_err(|source| TrainError::Write {
+                path: self.path.clone(),
+                source,
+            })
+    }
+
     pub(crate) fn write(&mut self, line: &impl Serialize) -> Result<(), TrainError> {
         let written = serde_json::to_writer(&mut self.file, line)
             .map_err(std::io::Error::from)
@@ -136,10 +147,18 @@ fn kept_lines(path: &Path, step: u64) -> Result<Vec<String>, TrainError> {
         reason: error.to_string(),
     })?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let kept = whole
-        .lines()
-        .take_while(|line| serde_json::from_str::<Step>(line).is_ok_and(|line| line.step <= step));
-    Ok(kept.map(str::to_owned).collect())
+    let mut kept = Vec::new();
+    for (i, line) in whole.lines().enumerate() {
+        let read: Step = serde_json::from_str(line).map_err(|error| TrainError::Damaged {
+            path: path.into(),
+            reason: format!("line {}: {error}", i + 1),
+        })?;
+        if read.step > step {
+            break;
+        }
+        kept.push(line.to_owned());
+    }
+    Ok(kept)
 }
 
 #[cfg(test)]

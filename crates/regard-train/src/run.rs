@@ -83,8 +83,8 @@ pub fn train(
     let corpora = prepare_corpora(&config.data, |pairs| {
         tokenizers(&run, &config, options.resume, pairs)
     })?;
-    write_atomically(&run.config(), config.to_toml().as_bytes())?;
     let (trainer, state) = begin(&run, &config, &corpora, options)?;
+    write_atomically(&run.config(), config.to_toml().as_bytes())?;
     report.started(
         trainer.model().num_params(),
         &corpora.train_report,
@@ -360,6 +360,10 @@ impl<'a> Session<'a> {
     }
 
     fn save(&mut self, trainer: &ModelTrainer, best: bool) -> Result<(), TrainError> {
+        // A checkpoint promises the lines up to its step.
+        for lines in [&self.log, &self.timing, &self.validation] {
+            lines.sync()?;
+        }
         checkpoint::save(self.run, trainer.model(), trainer.adam(), &self.state)?;
         if best {
             self.run.point("best", self.state.step)?;

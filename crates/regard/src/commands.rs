@@ -15,10 +15,22 @@ use std::path::Path;
 
 use anyhow::Result;
 use regard_decode::{Bundle, Checkpoint, DecodeError, Translator};
+use regard_train::RunConfig;
 
-use crate::cli::Arguments;
+use crate::cli::{Arguments, SetOptions};
 use crate::device;
 use crate::output::{complain, count};
+
+/// Reads a configuration with what the command line replaces in it.
+pub(crate) fn load_config(
+    path: &Path,
+    set: &SetOptions,
+    arguments: &Arguments,
+) -> Result<RunConfig> {
+    let mut overrides = set.set.clone();
+    overrides.extend(arguments.seed.map(|seed| format!("train.seed={seed}")));
+    Ok(RunConfig::load(path, &overrides)?)
+}
 
 /// Loads a run: the checkpoint asked for, or the best, or the last where none is best.
 pub(crate) fn load(

@@ -35,9 +35,8 @@ impl<R: Read> Lines<R> {
             return Ok(None);
         }
         self.line += 1;
-        if bytes.last() == Some(&b'\n') {
-            bytes.pop();
-            if bytes.last() == Some(&b'\r') {
+        for end in *b"\n\r" {
+            if bytes.last() == Some(&end) {
                 bytes.pop();
             }
         }

@@ -78,13 +78,6 @@ fn view(tensor: &FlexTensor) -> (&[f32], [usize; 2]) {
     )
 }
 
-impl AttentionOp {
-    /// Number of keys each query of a row may see: masks here always leave a beginning of the keys.
-    fn visible(&self, row: usize, query: usize, [t, s]: [usize; 2]) -> usize {
-        self.mask.visible_keys(row, query, [t, s])
-    }
-}
-
 impl<const N: usize> FusedOp<N> for AttentionOp {
     type Saved = Saved<N>;
 
@@ -139,7 +132,8 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
                 );
                 vectorized(|| {
                     for (query, scores) in weights.chunks_exact_mut(s).enumerate() {
-                        let (seen, blocked) = scores.split_at_mut(self.visible(b, query, [t, s]));
+                        let (seen, blocked) =
+                            scores.split_at_mut(self.mask.visible_keys(b, query, [t, s]));
                         blocked.fill(0.0);
                         if !seen.is_empty() {
                             softmax(seen);

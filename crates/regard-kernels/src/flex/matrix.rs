@@ -66,10 +66,18 @@ impl<'a> Matrix<'a> {
 
     fn check(&self) {
         let last = match (self.rows.checked_sub(1), self.columns.checked_sub(1)) {
-            (Some(row), Some(column)) => row * self.row_stride + column * self.column_stride + 1,
-            _ => 0,
+            (Some(row), Some(column)) => {
+                let row = row.checked_mul(self.row_stride);
+                let column = column.checked_mul(self.column_stride);
+                row.zip(column)
+                    .and_then(|(row, column)| row.checked_add(column)?.checked_add(1))
+            }
+            _ => Some(0),
         };
-        assert!(last <= self.data.len(), "a matrix reaches beyond its slice");
+        assert!(
+            last.is_some_and(|last| last <= self.data.len()),
+            "a matrix reaches beyond its slice"
+        );
     }
 }
 
@@ -87,7 +95,10 @@ const WORTH_DIVIDING: usize = 64 * 64 * 64;
 
 /// `lhs rhs`, written once into fresh memory.
 pub(super) fn product(lhs: Matrix<'_>, rhs: Matrix<'_>) -> Vec<f32> {
-    let size = lhs.rows * rhs.columns;
+    let size = lhs
+        .rows
+        .checked_mul(rhs.columns)
+        .expect("a product that fits in memory");
     let mut output = Vec::with_capacity(size);
     // SAFETY: `run` is given room for `rows * columns` elements, reads none of them and writes all of them.
     unsafe {
@@ -117,11 +128,13 @@ pub(super) fn product_into(
     cores: Cores,
 ) {
     let last = match lhs.rows.checked_sub(1) {
-        Some(row) => row * row_stride + rhs.columns,
-        None => 0,
+        Some(row) => row
+            .checked_mul(row_stride)
+            .and_then(|start| start.checked_add(rhs.columns)),
+        None => Some(0),
     };
     assert!(
-        last <= output.len() && rhs.columns <= row_stride,
+        last.is_some_and(|last| last <= output.len()) && rhs.columns <= row_stride,
         "a product reaches beyond its output"
     );
     // SAFETY: every row `i * row_stride .. + columns` was just checked to lie inside `output`, which is initialised.
@@ -152,7 +165,10 @@ unsafe fn run(
     cores: Cores,
 ) {
     assert_eq!(lhs.columns, rhs.rows, "inner sizes of a product");
-    let work = lhs.rows * rhs.columns * lhs.columns;
+    let work = lhs
+        .rows
+        .saturating_mul(rhs.columns)
+        .saturating_mul(lhs.columns);
     let parallelism = match cores {
         Cores::All if work >= WORTH_DIVIDING => Parallelism::Rayon(0),
         _ => Parallelism::None,
@@ -210,6 +226,13 @@ mod tests {
         let mut sum = [1.0; 5];
         product_into(&mut sum, 3, a, b, [1.0, 2.0], Cores::One);
         assert_eq!(sum.to_vec(), [39.0, 45.0, 1.0, 87.0, 101.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "fits in memory")]
+    fn a_product_that_no_memory_holds_is_refused() {
+        let huge = 1_usize << 32;
+        product(Matrix::new(&[], [huge, 0]), Matrix::new(&[], [0, huge]));
     }
 
     #[test]

@@ -145,9 +145,9 @@ pub(super) fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f3
     lanes.iter().sum::<f32>() + rest.sum::<f32>()
 }
 
-/// Replaces scores by their softmax; returns the maximum and the sum of exponentials.
+/// Replaces scores by their softmax.
 #[inline(always)]
-pub(super) fn softmax(scores: &mut [f32]) -> (f32, f32) {
+pub(super) fn softmax(scores: &mut [f32]) {
     let highest = maximum(scores);
     for score in scores.iter_mut() {
         *score = exp(*score - highest);
@@ -157,7 +157,6 @@ pub(super) fn softmax(scores: &mut [f32]) -> (f32, f32) {
     for score in scores.iter_mut() {
         *score *= factor;
     }
-    (highest, total)
 }
 
 #[cfg(test)]

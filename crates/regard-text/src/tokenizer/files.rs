@@ -81,9 +81,13 @@ impl Tokenizers {
     /// If a file cannot be written.
     pub fn save(&self, directory: impl AsRef<Path>) -> Result<(), TextError> {
         let directory = directory.as_ref();
+        // What an earlier attempt left in the other form would be loaded instead.
         if self.is_shared() {
+            remove(&directory.join(SOURCE))?;
+            remove(&directory.join(TARGET))?;
             return self.source.save(directory.join(SHARED));
         }
+        remove(&directory.join(SHARED))?;
         self.source.save(directory.join(SOURCE))?;
         self.target.save(directory.join(TARGET))
     }
@@ -101,6 +105,17 @@ impl Tokenizers {
     /// Whether both sides have one vocabulary, so that their embeddings can be one, too.
     pub fn is_shared(&self) -> bool {
         Arc::ptr_eq(&self.source, &self.target)
+    }
+}
+
+/// Removes a file that need not be there.
+fn remove(path: &Path) -> Result<(), TextError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(TextError::Write {
+            path: path.to_owned(),
+            source: error,
+        }),
+        _ => Ok(()),
     }
 }
 

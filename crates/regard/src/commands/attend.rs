@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use regard_eval::terminal::{AttentionMap, Style, attention_map};
 
 use crate::cli::{Arguments, AttendOptions};
-use crate::commands::load;
+use crate::commands::{load, warn_of_truncation};
 use crate::lines::open_or_stdin;
 use crate::output::{colour, say, width};
 
@@ -22,6 +22,7 @@ pub(crate) fn run(options: &AttendOptions, arguments: &Arguments) -> Result<Exit
         bail!("no sentence to translate; give one after the run directory, or on standard input");
     }
     let alignment = load(&options.run.run, options.run.checkpoint, arguments)?.align(&sentence)?;
+    warn_of_truncation(usize::from(alignment.truncated), arguments);
     let map = AttentionMap {
         title: "cross-attention of the last layer, mean over heads",
         source: &alignment.source,

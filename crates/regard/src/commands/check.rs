@@ -8,15 +8,16 @@ use regard_nn::Init;
 use regard_text::batch::plan_epoch;
 use regard_text::corpus::Example;
 use regard_text::{SpecialIds, Tokenizers};
-use regard_train::{RunConfig, prepare_corpora};
+use regard_train::prepare_corpora;
 
 use crate::cli::{Arguments, CheckOptions};
+use crate::commands::load_config;
 use crate::device;
 use crate::output::{count, say};
 
 pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitCode> {
     let device = device::named(&arguments.device)?;
-    let config = RunConfig::load(&options.config, &options.set.set)?;
+    let config = load_config(&options.config, &options.set, arguments)?;
     let corpora = prepare_corpora(&config.data, |pairs| {
         Ok(Tokenizers::train(&config.tokenizer, pairs)?)
     })?;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use regard_decode::write_atomically;
 use regard_text::toy::{Generate, Split, Task};
 
 use crate::cli::{Arguments, DataOptions, TaskName};
@@ -29,9 +30,20 @@ pub(crate) fn run(options: &DataOptions, arguments: &Arguments) -> Result<ExitCo
     let directory = &options.out;
     fs::create_dir_all(directory)
         .with_context(|| format!("cannot create `{}`", directory.display()))?;
-    for (split, lines) in files {
-        let path = directory.join(format!("{}.tsv", split.name()));
-        fs::write(&path, &lines).with_context(|| format!("cannot write `{}`", path.display()))?;
+    let files: Vec<_> = files
+        .into_iter()
+        .map(|(split, lines)| (directory.join(format!("{}.tsv", split.name())), lines))
+        .collect();
+    for (path, lines) in &files {
+        if path.exists() && fs::read(path).ok().as_deref() != Some(lines.as_bytes()) {
+            bail!(
+                "`{}` is there already and holds something else; choose another directory with --out, or remove it",
+                path.display()
+            );
+        }
+    }
+    for (path, lines) in files {
+        write_atomically(&path, lines.as_bytes())?;
         if !arguments.quiet {
             complain(&format!(
                 "{}: {} pairs",

@@ -41,13 +41,8 @@ pub(crate) fn run(options: &EvaluateOptions, arguments: &Arguments) -> Result<Ex
             signature: bleu.signature.clone(),
         },
     };
-    if options.json {
-        say(&serde_json::to_string(&evaluation)?)?;
-    } else {
-        say(&format!("BLEU {:.2} ({})", bleu.score, bleu.signature))?;
-        say(&format!("exact match {:.1} %", evaluation.exact_match))?;
-        say(&format!("{} sentences", evaluation.sentences))?;
-    }
+    let printed = print(&evaluation, options.json);
+    // A check that failed has failed, whether or not anybody read the figures.
     if let Some(least) = options.min_bleu.filter(|&least| bleu.score < least) {
         complain(&format!(
             "BLEU {:.2} is below the {least} asked for",
@@ -55,7 +50,20 @@ pub(crate) fn run(options: &EvaluateOptions, arguments: &Arguments) -> Result<Ex
         ));
         return Ok(ExitCode::from(CHECK_FAILED));
     }
+    printed?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn print(evaluation: &Evaluation, json: bool) -> Result<()> {
+    if json {
+        say(&serde_json::to_string(evaluation)?)?;
+    } else {
+        let bleu = &evaluation.bleu;
+        say(&format!("BLEU {:.2} ({})", bleu.score, bleu.signature))?;
+        say(&format!("exact match {:.1} %", evaluation.exact_match))?;
+        say(&format!("{} sentences", evaluation.sentences))?;
+    }
+    Ok(())
 }
 
 /// Hypotheses and references, one of each a line; nothing is dropped or trimmed.

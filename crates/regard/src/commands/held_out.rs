@@ -10,7 +10,7 @@ use regard_text::corpus::Pair;
 use regard_text::toy::Split;
 
 use crate::cli::Arguments;
-use crate::commands::load;
+use crate::commands::{load, warn_of_truncation};
 use crate::output::say;
 
 /// Sentences that are shown in full.
@@ -31,6 +31,8 @@ pub(crate) fn report(run: &Path, data: &DataConfig, arguments: &Arguments) -> Re
         let translator = load(run, None, arguments)?;
         let sources: Vec<&str> = pairs.iter().map(|pair| pair.source.as_str()).collect();
         let translations = translator.translate_batch(&sources)?;
+        let truncated = translations.iter().filter(|line| line.truncated).count();
+        warn_of_truncation(truncated, arguments);
         let results: Vec<(&Pair, &str)> = pairs
             .iter()
             .zip(&translations)

@@ -6,19 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
-use regard_train::{Outcome, RunConfig, train};
+use regard_train::{Outcome, train};
 
 use crate::cli::{Arguments, TrainOptions};
-use crate::commands::held_out;
 use crate::commands::progress::Bar;
+use crate::commands::{held_out, load_config};
 use crate::device;
 use crate::output::complain;
 
 pub(crate) fn run(options: &TrainOptions, arguments: &Arguments) -> Result<ExitCode> {
     let device = device::named(&arguments.device)?;
-    let mut overrides = options.set.set.clone();
-    overrides.extend(arguments.seed.map(|seed| format!("train.seed={seed}")));
-    let config = RunConfig::load(&options.config, &overrides)?;
+    let config = load_config(&options.config, &options.set, arguments)?;
     let run = options.run.clone().unwrap_or_else(|| default_run(options));
     let stop = stop_on_signal()?;
 
