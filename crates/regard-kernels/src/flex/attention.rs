@@ -54,10 +54,36 @@ fn places(n: usize, heads: Heads) -> [Place; 3] {
     }
 }
 
-/// Rows and width of an operand `[B, rows, width]`.
-fn rows_and_width(tensor: &FlexTensor) -> (usize, usize) {
-    let shape = tensor.layout().shape();
-    (shape[1], shape[2])
+/// What the loops of both passes run over.
+struct Sizes {
+    batch: usize,
+    t: usize,
+    s: usize,
+    n_heads: usize,
+    k_width: usize,
+    v_width: usize,
+    scale: f32,
+}
+
+impl AttentionOp {
+    /// From the operands that hold queries and keys.
+    fn sizes(&self, query: &FlexTensor, key: &FlexTensor) -> Sizes {
+        let Heads {
+            count: n_heads,
+            width,
+            value_width,
+        } = self.heads;
+        let k_width = width / n_heads;
+        Sizes {
+            batch: query.layout().shape()[0],
+            t: query.layout().shape()[1],
+            s: key.layout().shape()[1],
+            n_heads,
+            k_width,
+            v_width: value_width / n_heads,
+            scale: 1.0 / (k_width as f32).sqrt(),
+        }
+    }
 }
 
 /// Whether the elements of a row `[.., .., width]` lie side by side, in order.
@@ -90,17 +116,17 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
                 input
             }
         });
-        let Heads {
-            count: n_heads,
-            width,
-            value_width,
-        } = self.heads;
-        let (k_width, v_width) = (width / n_heads, value_width / n_heads);
         let [q, k, v] = places(N, self.heads);
-        let batch = inputs[0].layout().shape()[0];
-        let (t, _) = rows_and_width(&inputs[q.operand]);
-        let (s, _) = rows_and_width(&inputs[k.operand]);
-        let scale = 1.0 / (k_width as f32).sqrt();
+        let Sizes {
+            batch,
+            t,
+            s,
+            n_heads,
+            k_width,
+            v_width,
+            scale,
+        } = self.sizes(&inputs[q.operand], &inputs[k.operand]);
+        let value_width = self.heads.value_width;
 
         let mut context = vec![0.0; batch * t * value_width];
         let mut weights = vec![0.0; batch * n_heads * t * s];
@@ -174,19 +200,20 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
         _: [bool; N],
     ) -> [Option<FlexTensor>; N] {
         let gradient = gradient.to_contiguous();
-        let Heads {
-            count: n_heads,
-            width,
-            value_width,
-        } = self.heads;
-        let (k_width, v_width) = (width / n_heads, value_width / n_heads);
-        let [q, k, v] = places(N, self.heads);
         let inputs = &saved.inputs;
-        let batch = inputs[0].layout().shape()[0];
-        let (t, q_stride) = rows_and_width(&inputs[q.operand]);
-        let (s, k_stride) = rows_and_width(&inputs[k.operand]);
-        let (_, v_stride) = rows_and_width(&inputs[v.operand]);
-        let scale = 1.0 / (k_width as f32).sqrt();
+        let [q, k, v] = places(N, self.heads);
+        let Sizes {
+            batch,
+            t,
+            s,
+            n_heads,
+            k_width,
+            v_width,
+            scale,
+        } = self.sizes(&inputs[q.operand], &inputs[k.operand]);
+        let value_width = self.heads.value_width;
+        let [q_stride, k_stride, v_stride] =
+            [q, k, v].map(|place| inputs[place.operand].layout().shape()[2]);
         let slices = inputs.each_ref().map(elements);
         let (g, p) = (elements(&gradient), elements(&saved.weights));
 
