@@ -2,27 +2,19 @@
 
     python scripts/parity/transformer.py
 
-Everything is computed in f64, so that the fixture is exact to f32 and a difference is ours. Inputs and parameters are
-those of formula.py. Parameters carry our names and our layout (matrices [in, out], packed projections); PyTorch's are
-made of them inside the graph, so that gradients come out under our names and in our layout as well.
-
-A case `C` leaves the tensors `C/NAME` for results and `C/gradient/NAME` for the gradients of the case's loss: the sum
-of the result times numbers("loss"), or the loss itself where the case has one.
+PyTorch's parameters are made of ours inside the graph, so that gradients come out under our names and in our layout:
+matrices [in, out], packed projections.
 """
 
-import argparse
 import math
-from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from case import Case, causal, padding, write
 from formula import ids, numbers, parameter
-
-FIXTURE = Path(__file__).parents[2] / "crates/regard-nn/tests/fixtures/transformer.safetensors"
 
 # Distinct primes, so that no two axes can be confused.
 B, T, S, H, K, F = 2, 7, 11, 3, 5, 13
@@ -30,45 +22,6 @@ SOURCE_VOCABULARY, TARGET_VOCABULARY = 19, 17
 D = H * K
 SOURCE_LENGTHS, TARGET_LENGTHS = [S, 5], [3, T]
 SMOOTHING = 0.1
-
-
-class Case:
-    """Collects a case's parameters and inputs, then its results and gradients."""
-
-    def __init__(self, name, fixture):
-        self.name, self.fixture, self.leaves = name, fixture, {}
-
-    def leaf(self, name, make, *shape):
-        if name not in self.leaves:
-            self.leaves[name] = make(name, *shape).requires_grad_()
-        return self.leaves[name]
-
-    def input(self, name, *shape):
-        return self.leaf(name, numbers, *shape)
-
-    def parameter(self, name, *shape):
-        return self.leaf(name, parameter, *shape)
-
-    def result(self, name, value):
-        self.fixture[f"{self.name}/{name}"] = value.detach()
-
-    def output(self, value):
-        self.result("output", value)
-        self.differentiate((value * numbers("loss", *value.shape)).sum())
-
-    def differentiate(self, loss):
-        loss.backward()
-        for name, leaf in self.leaves.items():
-            self.fixture[f"{self.name}/gradient/{name}"] = leaf.grad
-
-
-def padding(lengths, width):
-    """True = blocked."""
-    return torch.arange(width) >= torch.tensor(lengths)[:, None]
-
-
-def causal(length):
-    return torch.ones(length, length).triu(1).bool()
 
 
 # PyTorch's parameters, made of ours.
@@ -247,23 +200,10 @@ def model_case(fixture, name, layers, pre_norm, tied):
     cross_entropy(case, logits[real], ids("target_out", TARGET_VOCABULARY, B, T)[real])
 
 
-def main():
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--out", type=Path, default=FIXTURE)
-    out = arguments.parse_args().out
-
-    torch.set_num_threads(1)  # one order of summation, so that the same bytes come out again
-    fixture = {}
-    part_cases(fixture)
-    attention_cases(fixture)
-    layer_cases(fixture)
+def model_cases(fixture):
     model_case(fixture, "pre", layers=2, pre_norm=True, tied=False)
     model_case(fixture, "post", layers=2, pre_norm=False, tied=True)
 
-    fixture = {name: value.float().contiguous() for name, value in fixture.items()}
-    save_file(fixture, out)
-    print(f"{out}: {len(fixture)} tensors, {sum(value.numel() for value in fixture.values())} numbers")
-
 
 if __name__ == "__main__":
-    main()
+    write(__doc__, "transformer.safetensors", [part_cases, attention_cases, layer_cases, model_cases])

@@ -1,22 +1,43 @@
 //! Scaled dot-product attention with several heads.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 
 #[cfg(feature = "flex")]
 use crate::flex::{AttentionOp, Heads, Operand, apply};
-use crate::{AttentionMask, Draws, dropout};
+use crate::{AttentionMask, Draws, Normalizer, dropout};
 
-/// How [`attention`] is to be computed.
+/// How attention is to be computed; [`new`](Self::new) gives the plain form.
 #[derive(Clone, Debug)]
 pub struct AttentionOptions {
-    /// Number of heads H; the widths of query, key and value are multiples of it.
+    /// Number of heads H of the queries; the width of the queries is a multiple of it.
     pub n_heads: usize,
     /// Which keys are blocked.
     pub mask: AttentionMask,
+    /// Added to the scaled scores; any shape that broadcasts to `[B, H, T, S]`.
+    pub bias: Option<Tensor<4>>,
+    /// Factor of the products of queries and keys; `None` is `1 / sqrt(K)`.
+    pub scale: Option<f64>,
+    /// How scores become weights.
+    pub normalizer: Normalizer,
     /// Probability and draws of the dropout on the weights; `None` when evaluating.
     pub dropout: Option<(f64, Draws)>,
     /// Whether the weights are wanted. Leaving them out keeps a fused computation possible.
     pub weights: bool,
+}
+
+impl AttentionOptions {
+    /// Softmax over every key, no bias, no dropout, no weights handed back.
+    pub fn new(n_heads: usize) -> Self {
+        Self {
+            n_heads,
+            mask: AttentionMask::none(),
+            bias: None,
+            scale: None,
+            normalizer: Normalizer::Softmax,
+            dropout: None,
+            weights: false,
+        }
+    }
 }
 
 /// What attention gives back, the same for every kind.
@@ -33,18 +54,21 @@ pub struct AttentionOutput {
 /// For head h, with `q`, `k`, `v` the h-th slices of width K:
 ///
 /// ```text
-/// scores  = q k^T / sqrt(K)                        [B, H, T, S]
+/// scores  = q k^T / sqrt(K) + bias                 [B, H, T, S]
 /// weights = softmax(scores where not blocked)      [B, H, T, S]
 /// context = dropout(weights) v                     [B, T, H * K_v]
 /// ```
+///
+/// Grouped queries: with `H_kv` heads of keys and values, `H / H_kv` heads of queries in turn share one of them.
+/// `H_kv = 1` is multi-query attention.
 ///
 /// # Shapes
 ///
 /// | value | shape |
 /// |-------|-------|
 /// | `query` | `[B, T, H * K]` |
-/// | `key` | `[B, S, H * K]` |
-/// | `value` | `[B, S, H * K_v]` |
+/// | `key` | `[B, S, H_kv * K]` |
+/// | `value` | `[B, S, H_kv * K_v]` |
 ///
 /// # Behaviour
 ///
@@ -54,60 +78,147 @@ pub struct AttentionOutput {
 ///
 /// # Panics
 ///
-/// If batch sizes or numbers of keys differ, or a width is not a multiple of the number of heads.
+/// If batch sizes or numbers of keys differ, a width is not a multiple of its number of heads, the heads of the queries
+/// are not a multiple of those of the keys, or the mask is made for another number of rows.
 ///
 /// # Differences
 ///
 /// - Paper: dropout on the weights is not in the paper, but in its code.
-/// - PyTorch's `scaled_dot_product_attention` gives NaN for a query with every key blocked, and returns no weights.
+/// - PyTorch's `scaled_dot_product_attention` gives NaN for a query with every key blocked, and returns no weights. With
+///   `enable_gqa` it groups heads as here.
 /// - burn's `MultiHeadAttention` blocks with a score of -1e4 and hands back weights after dropout.
 ///
 /// # References
 ///
-/// Vaswani et al. Attention Is All You Need. 2017. <https://arxiv.org/abs/1706.03762>, section 3.2.
+/// Vaswani et al. Attention Is All You Need. 2017. <https://arxiv.org/abs/1706.03762>, section 3.2. Grouped queries:
+/// Ainslie et al. 2023. <https://arxiv.org/abs/2305.13245>; one head of keys: Shazeer 2019. <https://arxiv.org/abs/1911.02150>.
 pub fn attention(
     query: Tensor<3>,
     key: Tensor<3>,
     value: Tensor<3>,
     options: AttentionOptions,
 ) -> AttentionOutput {
-    let [batch, t, _] = query.dims();
+    let [batch, t, query_width] = query.dims();
     let [_, s, value_width] = value.dims();
-    check_shapes(query.dims(), key.dims(), value.dims(), options.n_heads);
-    options.mask.check_rows(batch);
+    let key_heads = key_heads(query.dims(), key.dims(), value.dims(), options.n_heads);
+    options.mask.check(batch, [t, s]);
     #[cfg(feature = "flex")]
-    if options.may_fuse() {
+    if options.may_fuse() && key_heads == options.n_heads {
         let operands = [&query, &key, &value].map(Operand::new);
-        if let [Some(query_), Some(key), Some(value)] = operands {
-            let widths = [query.dims()[2], value_width];
-            return options.fused([query_, key, value], widths);
+        if let [Some(query), Some(key), Some(value)] = operands {
+            return options.fused([query, key, value], [query_width, value_width]);
         }
     }
-    let width_per_head = query.dims()[2] / options.n_heads;
-    let blocked = options.mask.to_tensor(batch, [t, s], &query.device());
-
+    let n_heads = options.n_heads;
+    let width = query_width / n_heads;
+    let scale = options.scale.unwrap_or(1.0 / (width as f64).sqrt());
     // The scale goes on the queries: T * K numbers instead of T * S.
-    let query = split_heads(query, options.n_heads) / (width_per_head as f64).sqrt();
-    let key = split_heads(key, options.n_heads);
-    let value = split_heads(value, options.n_heads);
+    let query = group_queries(query * scale, n_heads, key_heads); // [B, H_kv, G T, K]
+    let scores = query.matmul(split_heads(key, key_heads).swap_dims(2, 3)); // [B, H_kv, G T, S]
+    mix(
+        scores.reshape([batch, n_heads, t, s]),
+        value,
+        key_heads,
+        options,
+    )
+}
 
-    let mut scores = query.matmul(key.swap_dims(2, 3)); // [B, H, T, S]
-    if let Some(blocked) = blocked.clone() {
-        scores = scores.mask_fill(blocked, BLOCKED);
-    }
-    let mut weights = activation::softmax(scores, 3);
-    if let Some(blocked) = blocked.filter(|_| options.mask.blocks_a_whole_query([t, s])) {
-        weights = weights.mask_fill(blocked, 0.0);
-    }
+/// From scores to weights to context: what every kind of attention that scores pairs has in common.
+///
+/// ```text
+/// weights = normalizer(scores + bias where not blocked)    [B, H, T, S]
+/// context = dropout(weights) v                             [B, T, H * K_v]
+/// ```
+///
+/// # Shapes
+///
+/// | value | shape |
+/// |-------|-------|
+/// | `scores` | `[B, H, T, S]` |
+/// | `value` | `[B, S, H * K_v]` |
+///
+/// `options.scale` is not read: scores are as they are.
+///
+/// # Behaviour
+///
+/// As [`attention`].
+///
+/// # Panics
+///
+/// If `scores` are not those of `options.n_heads` heads for the rows and keys of `value`, or the mask is made for another
+/// number of rows.
+pub fn attention_from_scores(
+    scores: Tensor<4>,
+    value: Tensor<3>,
+    options: AttentionOptions,
+) -> AttentionOutput {
+    let ([batch, heads, _, keys], [value_batch, s, value_width]) = (scores.dims(), value.dims());
+    let n_heads = options.n_heads;
+    assert!(
+        [batch, heads, keys] == [value_batch, n_heads, s] && value_width.is_multiple_of(n_heads),
+        "attention_from_scores: expected scores [B, H, T, S] and values [B, S, H K_v] with H = {n_heads}, \
+         got {:?} and {:?}",
+        scores.dims(),
+        value.dims()
+    );
+    mix(scores, value, n_heads, options)
+}
+
+/// Normalise, drop, take the mean.
+fn mix(
+    scores: Tensor<4>,
+    value: Tensor<3>,
+    key_heads: usize,
+    options: AttentionOptions,
+) -> AttentionOutput {
+    let scores = match options.bias {
+        Some(bias) => scores + bias,
+        None => scores,
+    };
+    let weights = attention_weights(scores, &options.mask, options.normalizer);
     let dropped = match options.dropout {
         Some((p, draws)) => dropout(weights.clone(), p, draws),
         None => weights.clone(),
     };
-    let context = dropped.matmul(value).swap_dims(1, 2); // [B, T, H, K]
     AttentionOutput {
-        context: context.reshape([batch, t, value_width]),
+        context: weighted_mean(dropped, value, key_heads),
         weights: options.weights.then_some(weights),
     }
+}
+
+/// Weights `[B, H, T, S]` from scores `[B, H, T, S]`: normalised over the keys that the mask leaves visible, exactly 0 on
+/// the others, all 0 where none is left.
+pub fn attention_weights(
+    scores: Tensor<4>,
+    mask: &AttentionMask,
+    normalizer: Normalizer,
+) -> Tensor<4> {
+    let [batch, _, t, s] = scores.dims();
+    mask.check(batch, [t, s]);
+    let Some(blocked) = mask.to_tensor(batch, [t, s], &scores.device()) else {
+        return normalizer.normalize(scores);
+    };
+    let weights = normalizer.normalize(scores.mask_fill(blocked.clone(), BLOCKED));
+    if mask.blocks_a_whole_query(batch, [t, s]) {
+        weights.mask_fill(blocked, 0.0)
+    } else {
+        weights
+    }
+}
+
+/// Contexts `[B, T, H * K_v]` of weights `[B, H, T, S]` over values with `key_heads` heads.
+fn weighted_mean(weights: Tensor<4>, value: Tensor<3>, key_heads: usize) -> Tensor<3> {
+    let [batch, n_heads, t, s] = weights.dims();
+    let groups = n_heads / key_heads;
+    let value = split_heads(value, key_heads); // [B, H_kv, S, K_v]
+    let width = value.dims()[3];
+    let context = weights
+        .reshape([batch, key_heads, groups * t, s])
+        .matmul(value); // [B, H_kv, G T, K_v]
+    context
+        .reshape([batch, n_heads, t, width])
+        .swap_dims(1, 2) // [B, T, H, K_v]
+        .reshape([batch, t, n_heads * width])
 }
 
 /// [`attention`] of a sequence to itself, on projections packed as `[q | k | v]`, `[B, T, 3 H K]`.
@@ -122,7 +233,7 @@ pub fn self_attention(qkv: Tensor<3>, options: AttentionOptions) -> AttentionOut
         "self_attention: expected a width that is a multiple of 3 x {} heads, got {width}",
         options.n_heads
     );
-    options.mask.check_rows(batch);
+    options.mask.check(batch, [t, t]);
     let width = width / 3;
     #[cfg(feature = "flex")]
     if let Some(qkv) = Operand::new(&qkv).filter(|_| options.may_fuse()) {
@@ -144,15 +255,12 @@ pub fn cross_attention(
 ) -> AttentionOutput {
     let [batch, s, packed] = key_value.dims();
     let width = packed / 2;
-    check_shapes(
-        query.dims(),
-        [batch, s, width],
-        [batch, s, width],
-        options.n_heads,
-    );
-    options.mask.check_rows(batch);
+    let packed_dims = [batch, s, width];
+    let key_heads = key_heads(query.dims(), packed_dims, packed_dims, options.n_heads);
+    options.mask.check(batch, [query.dims()[1], s]);
     #[cfg(feature = "flex")]
     if options.may_fuse()
+        && key_heads == options.n_heads
         && let (Some(query), Some(key_value)) = (Operand::new(&query), Operand::new(&key_value))
     {
         return options.fused([query, key_value], [width, width]);
@@ -170,9 +278,13 @@ fn part(packed: &Tensor<3>, [batch, length, width]: [usize; 3], i: usize) -> Ten
 
 #[cfg(feature = "flex")]
 impl AttentionOptions {
-    /// Weights, and dropout on them, need the weights themselves.
+    /// Weights, and dropout on them, need the weights themselves; the rest has no fused form.
     fn may_fuse(&self) -> bool {
-        !self.weights && self.dropout.is_none()
+        !self.weights
+            && self.dropout.is_none()
+            && self.bias.is_none()
+            && self.normalizer == Normalizer::Softmax
+            && self.mask.is_contiguous()
     }
 
     fn fused<const N: usize>(
@@ -188,6 +300,7 @@ impl AttentionOptions {
         let op = AttentionOp {
             heads,
             mask: self.mask,
+            scale: self.scale,
         };
         AttentionOutput {
             context: apply(op, operands),
@@ -196,8 +309,8 @@ impl AttentionOptions {
     }
 }
 
-/// Far below every score, so that its exponential is exactly 0 beside a visible key, yet finite, so that a row of
-/// nothing else is uniform rather than NaN until it is set to 0.
+/// Far below every score, so that its weight is exactly 0 beside a visible key, yet finite, so that a row of nothing
+/// else is uniform rather than NaN until it is set to 0.
 const BLOCKED: f32 = -1e30;
 
 /// `[B, L, H * K]` to `[B, H, L, K]`.
@@ -207,18 +320,35 @@ fn split_heads(x: Tensor<3>, n_heads: usize) -> Tensor<4> {
         .swap_dims(1, 2)
 }
 
-fn check_shapes(query: [usize; 3], key: [usize; 3], value: [usize; 3], n_heads: usize) {
+/// Queries of heads that share keys, one behind the other: `[B, T, H * K]` to `[B, H_kv, H / H_kv * T, K]`.
+fn group_queries(query: Tensor<3>, n_heads: usize, key_heads: usize) -> Tensor<4> {
+    let [batch, t, width] = query.dims();
+    split_heads(query, n_heads).reshape([
+        batch,
+        key_heads,
+        n_heads / key_heads * t,
+        width / n_heads,
+    ])
+}
+
+/// Number of heads of keys and values.
+fn key_heads(query: [usize; 3], key: [usize; 3], value: [usize; 3], n_heads: usize) -> usize {
+    let width = query[2] / n_heads;
+    let key_heads = key[2].checked_div(width).unwrap_or(0);
     let fits = query[0] == key[0]
         && query[0] == value[0]
         && key[1] == value[1]
-        && query[2] == key[2]
         && query[2].is_multiple_of(n_heads)
-        && value[2].is_multiple_of(n_heads);
+        && key_heads * width == key[2]
+        && key_heads > 0
+        && n_heads.is_multiple_of(key_heads)
+        && value[2].is_multiple_of(key_heads);
     assert!(
         fits,
-        "attention: expected query [B, T, H K], key [B, S, H K], value [B, S, H K_v] with H = {n_heads}, \
-         got {query:?}, {key:?}, {value:?}"
+        "attention: expected query [B, T, H K], key [B, S, H_kv K], value [B, S, H_kv K_v] with H = {n_heads} and \
+         H_kv a divisor of it, got {query:?}, {key:?}, {value:?}"
     );
+    key_heads
 }
 
 #[cfg(test)]
@@ -235,10 +365,9 @@ mod tests {
 
     fn options(n_heads: usize, mask: AttentionMask) -> AttentionOptions {
         AttentionOptions {
-            n_heads,
             mask,
-            dropout: None,
             weights: true,
+            ..AttentionOptions::new(n_heads)
         }
     }
 

@@ -267,18 +267,18 @@ pub(crate) mod tests {
     #[test]
     fn attention_is_its_composition() {
         let masks = |s: usize| {
-            [
+            vec![
                 AttentionMask::none(),
                 AttentionMask::causal(),
                 AttentionMask::key_lengths(vec![s, 0, s / 2]),
                 AttentionMask::causal().and(AttentionMask::key_lengths(vec![1, s, s - 1])),
+                AttentionMask::window(2, 1),
+                AttentionMask::blocks(&[vec![s - 1], vec![1, s - 1], vec![s]]),
             ]
         };
         let options = |mask: &AttentionMask| AttentionOptions {
-            n_heads: 2,
             mask: mask.clone(),
-            dropout: None,
-            weights: false,
+            ..AttentionOptions::new(2)
         };
         for (t, s) in [(5, 5), (3, 7), (1, 19), (33, 41)] {
             for mask in masks(s) {
@@ -355,13 +355,7 @@ pub(crate) mod tests {
         let w = values("w", [1, 4, 3], &device);
         let y = linear(Tensor::zeros([0, 4], &device), matrix(&w), None);
         assert_eq!(y.dims(), [0, 3]);
-        let mask = AttentionMask::none();
-        let options = AttentionOptions {
-            n_heads: 1,
-            mask,
-            dropout: None,
-            weights: false,
-        };
+        let options = AttentionOptions::new(1);
         let qkv = Tensor::zeros([2, 0, 6], &device);
         assert_eq!(self_attention(qkv, options).context.dims(), [2, 0, 2]);
     }

@@ -18,20 +18,25 @@ mod attention;
 mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
+mod graph;
 mod linear;
 mod loss;
 mod mask;
 mod norm;
+mod normalizer;
 mod optimizer;
 mod random;
 
 pub use attention::{
-    AttentionOptions, AttentionOutput, attention, cross_attention, self_attention,
+    AttentionOptions, AttentionOutput, attention, attention_from_scores, attention_weights,
+    cross_attention, self_attention,
 };
 pub use dropout::{Draws, dropout};
+pub use graph::Graph;
 pub use linear::{embedding, linear, linear_relu};
 pub use loss::{CrossEntropy, linear_cross_entropy};
-pub use mask::AttentionMask;
+pub use mask::{AttentionMask, Window};
 pub use norm::layer_norm;
+pub use normalizer::Normalizer;
 pub use optimizer::{AdamStep, adam, sum_of_squares};
 pub use random::Key;

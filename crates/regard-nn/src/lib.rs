@@ -41,7 +41,10 @@ pub use loss::{LossSum, cross_entropy};
 pub use model::{Model, ModelConfig};
 pub use norm::LayerNorm;
 pub use pass::Pass;
-pub use regard_kernels::{AttentionMask, AttentionOutput, Key};
+pub use regard_kernels::{
+    AttentionMask, AttentionOptions, AttentionOutput, Graph, Key, Normalizer, Window, attention,
+    attention_from_scores, attention_weights,
+};
 pub use residual::Residual;
 pub use seq2seq::{AttentionKind, AttentionMap, Decoded, Output, Rows, Seq2Seq, Step};
 pub use transformer::{

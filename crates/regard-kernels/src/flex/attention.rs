@@ -24,6 +24,8 @@ pub(crate) struct Heads {
 pub(crate) struct AttentionOp {
     pub(crate) heads: Heads,
     pub(crate) mask: AttentionMask,
+    /// `None` is `1 / sqrt(K)`.
+    pub(crate) scale: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -81,7 +83,7 @@ impl AttentionOp {
             n_heads,
             k_width,
             v_width: value_width / n_heads,
-            scale: 1.0 / (k_width as f32).sqrt(),
+            scale: self.scale.unwrap_or(1.0 / (k_width as f64).sqrt()) as f32,
         }
     }
 }
@@ -158,11 +160,11 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
                 );
                 vectorized(|| {
                     for (query, scores) in weights.chunks_exact_mut(s).enumerate() {
-                        let (seen, blocked) =
-                            scores.split_at_mut(self.mask.visible_keys(b, query, [t, s]));
-                        blocked.fill(0.0);
-                        if !seen.is_empty() {
-                            softmax(seen);
+                        let visible = self.mask.visible_range(b, query, [t, s]);
+                        scores[..visible.start].fill(0.0);
+                        scores[visible.end..].fill(0.0);
+                        if !visible.is_empty() {
+                            softmax(&mut scores[visible]);
                         }
                     }
                 });

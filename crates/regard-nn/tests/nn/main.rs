@@ -1,6 +1,9 @@
 //! What every model and layer of the crate is held to: laws first, then PyTorch's numbers, then learning.
 
+mod attention;
+mod case;
 mod formula;
+mod kinds;
 mod laws;
 mod layers;
 mod learning;

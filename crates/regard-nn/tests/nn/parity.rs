@@ -1,19 +1,16 @@
 //! Held to PyTorch: outputs and gradients that `scripts/parity/transformer.py` wrote down, to 1e-5 of the largest value.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use regard_kernels::linear_cross_entropy;
 use regard_nn::{
     AttentionMask, Batch, FeedForward, FeedForwardConfig, Init, LayerNorm, Layout,
     MultiHeadAttentionConfig, MultiHeadCrossAttention, MultiHeadSelfAttention, Pass, Residual,
     ResidualForm, Seq2Seq, Source, TargetRows, TransformerConfig, Tying, cross_entropy, sinusoids,
 };
-use safetensors::SafeTensors;
 
+use crate::case::Case;
 use crate::formula::{fill, ids, numbers};
-use crate::parts::{Named, assert_close, gradients, vector};
-
-const TOLERANCE: f64 = 1e-5;
 
 // As in the script: distinct primes.
 const B: usize = 2;
@@ -28,84 +25,7 @@ const SOURCE_LENGTHS: [usize; B] = [S, 5];
 const TARGET_LENGTHS: [usize; B] = [3, T];
 const SMOOTHING: f64 = 0.1;
 
-/// What one case gives: results, and gradients of parameters and inputs.
-struct Case {
-    name: &'static str,
-    got: Named,
-}
-
-impl Case {
-    fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            got: Named::new(),
-        }
-    }
-
-    fn result<const R: usize>(mut self, name: &str, value: Tensor<R>) -> Self {
-        self.got.insert(name.into(), vector(value));
-        self
-    }
-
-    /// The result, and gradients of the sum of it times numbers by formula.
-    fn output<const R: usize>(self, value: Tensor<R>) -> Differentiated {
-        let weights = numbers("loss", value.dims(), &value.device());
-        let loss = (value.clone() * weights).sum();
-        self.result("output", value).loss(&loss)
-    }
-
-    fn loss(self, loss: &Tensor<1>) -> Differentiated {
-        Differentiated {
-            case: self,
-            gradients: loss.backward(),
-        }
-    }
-
-    /// All that PyTorch wrote down for this case, and nothing else, must agree.
-    fn check(self) {
-        let expected = self.expected();
-        let names = |named: &Named| named.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(&self.got), names(&expected), "{}", self.name);
-        for (name, values) in &self.got {
-            let what = format!("{}/{name}", self.name);
-            assert_close(values, &expected[name], TOLERANCE, &what);
-        }
-    }
-
-    fn expected(&self) -> Named {
-        let bytes: &[u8] = include_bytes!("../fixtures/transformer.safetensors");
-        let file = SafeTensors::deserialize(bytes).expect("a safetensors file");
-        let prefix = format!("{}/", self.name);
-        let tensors = file.iter().filter_map(|(name, view)| {
-            let (quads, _) = view.data().as_chunks::<4>();
-            let values = quads.iter().map(|&quad| f32::from_le_bytes(quad));
-            Some((name.strip_prefix(&prefix)?.to_owned(), values.collect()))
-        });
-        tensors.collect()
-    }
-}
-
-/// A case whose backward pass has run.
-struct Differentiated {
-    case: Case,
-    gradients: Gradients,
-}
-
-impl Differentiated {
-    fn input(mut self, name: &str, input: &Tensor<3>) -> Self {
-        let gradient = input.grad(&self.gradients).expect("a gradient");
-        let name = format!("gradient/{name}");
-        self.case.got.insert(name, vector(gradient));
-        self
-    }
-
-    fn check(mut self, module: &impl Module, prefix: &str) {
-        for (name, gradient) in gradients(module, prefix, self.gradients) {
-            self.case.got.insert(format!("gradient/{name}"), gradient);
-        }
-        self.case.check();
-    }
-}
+const FIXTURE: &[u8] = include_bytes!("../fixtures/transformer.safetensors");
 
 fn device() -> Device {
     Device::flex().autodiff()
@@ -126,7 +46,7 @@ fn pass() -> Pass {
 
 #[test]
 fn sinusoidal_positions() {
-    let case = Case::new("sinusoids");
+    let case = Case::new(FIXTURE, "sinusoids");
     case.result("output", sinusoids(5, T, D, &device())).check();
 }
 
@@ -135,7 +55,7 @@ fn layer_norm() {
     let norm = fill(LayerNorm::new(D, &init()), "norm");
     let x = input("x", T);
     let y = norm.forward(Layout::flatten(x.clone() / 64.0));
-    let case = Case::new("layer_norm").output(y);
+    let case = Case::new(FIXTURE, "layer_norm").output(y);
     case.input("x", &x).check(&norm, "norm");
 }
 
@@ -145,7 +65,7 @@ fn feed_forward() {
     let feed_forward = fill(feed_forward, "feed_forward");
     let x = input("x", T);
     let y = feed_forward.forward(Layout::flatten(x.clone()));
-    let case = Case::new("feed_forward").output(y);
+    let case = Case::new(FIXTURE, "feed_forward").output(y);
     case.input("x", &x).check(&feed_forward, "feed_forward");
 }
 
@@ -163,7 +83,7 @@ fn self_attention() {
         let attention = fill(attention, "attention");
         let x = input("x", T);
         let y = attention.forward(x.clone(), &mask, &pass());
-        let case = Case::new(name).result("weights", y.weights.expect("asked for"));
+        let case = Case::new(FIXTURE, name).result("weights", y.weights.expect("asked for"));
         let case = case.output(y.context);
         case.input("x", &x).check(&attention, "attention");
     }
@@ -176,7 +96,7 @@ fn cross_attention() {
     let (x, memory) = (input("x", T), input("memory", S));
     let mask = AttentionMask::key_lengths(SOURCE_LENGTHS.to_vec());
     let y = attention.forward(x.clone(), memory.clone(), &mask, &pass());
-    let case = Case::new("cross_attention/padded");
+    let case = Case::new(FIXTURE, "cross_attention/padded");
     let case = case.result("weights", y.weights.expect("asked for"));
     let case = case.output(y.context);
     let case = case.input("x", &x).input("memory", &memory);
@@ -208,7 +128,7 @@ fn label_smoothed_cross_entropy() {
         Tensor::from_data(TensorData::new(targets, [B * T]), &device),
         SMOOTHING,
     );
-    let case = Case::new("cross_entropy")
+    let case = Case::new(FIXTURE, "cross_entropy")
         .result("nats", loss.nats)
         .result("objective", loss.objective.clone())
         .loss(&loss.objective);
@@ -261,7 +181,7 @@ fn encoder_layer() {
         let y = layer
             .feed_forward_residual
             .forward(y, layout, &pass, |y| layer.feed_forward.forward(y));
-        let case = Case::new(name).output(layout.unflatten(y));
+        let case = Case::new(FIXTURE, name).output(layout.unflatten(y));
         case.input("x", &x).check(&layer, "layer");
     }
 }
@@ -303,7 +223,7 @@ fn decoder_layer() {
         let y = layer
             .feed_forward_residual
             .forward(y, layout, &pass, |y| layer.feed_forward.forward(y));
-        let case = Case::new(name).output(layout.unflatten(y));
+        let case = Case::new(FIXTURE, name).output(layout.unflatten(y));
         let case = case.input("x", &x).input("memory", &memory);
         case.check(&layer, "layer");
     }
@@ -354,7 +274,7 @@ fn whole_model() {
         let pass = Pass::evaluation();
         let decoded = model.forward(&batch.source, batch.target_in.clone(), &pass);
         let loss = cross_entropy(&model, &batch, SMOOTHING, &pass);
-        Case::new(name)
+        Case::new(FIXTURE, name)
             .result("hidden", decoded.hidden)
             .result("nats", loss.nats)
             .result("objective", loss.objective.clone())
