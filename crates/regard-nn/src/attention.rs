@@ -1,10 +1,14 @@
 //! The kinds of attention, one file each: a pure function, then a module with parameters.
 
+mod cross_attention;
 mod multi_head;
+mod self_attention;
 
 use regard_kernels::AttentionOptions;
 
-pub use multi_head::{MultiHeadAttentionConfig, MultiHeadCrossAttention, MultiHeadSelfAttention};
+pub use cross_attention::MultiHeadCrossAttention;
+pub use multi_head::{MultiHeadAttentionConfig, QueryKeyNorm};
+pub use self_attention::MultiHeadSelfAttention;
 
 use crate::{AttentionMask, Pass};
 

@@ -41,14 +41,21 @@ impl Init {
         }
     }
 
-    /// Xavier uniform: uniform in `[-a, a]` with `a = sqrt(6 / (fan_in + fan_out))`.
-    ///
-    /// `fan_out` is given because a packed matrix holds several maps side by side, each initialised as if alone.
+    /// Xavier uniform: uniform in `[-a, a]` with `a = sqrt(6 / (fan_in + fan_out))`, for maps to the given widths that
+    /// stand side by side in one matrix, each as if alone.
     ///
     /// Glorot, Bengio. Understanding the difficulty of training deep feedforward neural networks. 2010, eq. 16.
-    pub(crate) fn xavier(&self, shape: [usize; 2], fan_out: usize) -> Param<Tensor<2>> {
-        let bound = (6.0 / (shape[0] + fan_out) as f64).sqrt();
-        self.draw(shape, |i| (2.0 * self.key.uniform(i) - 1.0) * bound)
+    pub(crate) fn xavier(&self, fan_in: usize, widths: &[usize]) -> Param<Tensor<2>> {
+        let bound = |fan_out: usize| (6.0 / (fan_in + fan_out) as f64).sqrt();
+        let bounds: Vec<f64> = widths
+            .iter()
+            .flat_map(|&width| std::iter::repeat_n(bound(width), width))
+            .collect();
+        let columns = bounds.len().max(1);
+        self.draw([fan_in, bounds.len()], |i| {
+            let column = usize::try_from(i).expect("an index of an array") % columns;
+            (2.0 * self.key.uniform(i) - 1.0) * bounds[column]
+        })
     }
 
     /// Normal with mean 0.

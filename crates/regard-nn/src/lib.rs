@@ -29,7 +29,9 @@ mod residual;
 mod seq2seq;
 mod transformer;
 
-pub use attention::{MultiHeadAttentionConfig, MultiHeadCrossAttention, MultiHeadSelfAttention};
+pub use attention::{
+    MultiHeadAttentionConfig, MultiHeadCrossAttention, MultiHeadSelfAttention, QueryKeyNorm,
+};
 pub use batch::{Batch, Source, TargetRows, device_id};
 pub use cache::KeyValueCache;
 pub use embedding::{Embedding, sinusoids};

@@ -21,14 +21,15 @@ pub struct Linear {
 impl Linear {
     /// A map with bias from rows of width `d_in` to rows of width `d_out`.
     pub fn new(d_in: usize, d_out: usize, init: &Init) -> Self {
-        Self::packed(d_in, d_out, 1, init)
+        Self::packed(d_in, &[d_out], true, init)
     }
 
-    /// `count` maps to width `d_out` side by side in one matrix `[D_in, count * D_out]`, each initialised as if alone.
-    pub fn packed(d_in: usize, d_out: usize, count: usize, init: &Init) -> Self {
+    /// Maps to several widths side by side in one matrix `[D_in, sum of widths]`, each initialised as if alone.
+    pub fn packed(d_in: usize, widths: &[usize], bias: bool, init: &Init) -> Self {
+        let d_out = widths.iter().sum();
         Self {
-            weight: init.xavier([d_in, count * d_out], d_out),
-            bias: Some(init.constant(count * d_out, 0.0)),
+            weight: init.xavier(d_in, widths),
+            bias: bias.then(|| init.constant(d_out, 0.0)),
         }
     }
 

@@ -63,7 +63,7 @@ impl DecoderLayer {
                 let mask = AttentionMask::causal();
                 let attended = self
                     .self_attention
-                    .attend(x, layout, mask, cache, &attending);
+                    .attend(x, layout, mask, None, cache, &attending);
                 past = attended.1;
                 attended.0
             });

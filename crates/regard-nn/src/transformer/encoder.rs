@@ -81,7 +81,7 @@ impl EncoderLayer {
             .forward(x, layout, &attending, |x| {
                 let attended =
                     self.self_attention
-                        .attend(x, layout, mask.clone(), None, &attending);
+                        .attend(x, layout, mask.clone(), None, None, &attending);
                 weights = attended.1;
                 attended.0
             });

@@ -83,6 +83,11 @@ impl Differentiated {
         self
     }
 
+    /// For a function, which has no parameters.
+    pub(crate) fn check_inputs(self) {
+        self.case.check();
+    }
+
     pub(crate) fn check(mut self, module: &impl Module, prefix: &str) {
         for (name, gradient) in gradients(module, prefix, self.gradients) {
             self.case.got.insert(format!("gradient/{name}"), gradient);

@@ -37,6 +37,7 @@ fn a_cache_may_be_fed_in_pieces_of_any_length() {
             Layout::flatten(part),
             layout,
             AttentionMask::causal(),
+            None,
             Some(&mut cache),
             &pass,
         );

@@ -176,7 +176,8 @@ fn encoder_layer() {
         let y = layer
             .self_attention_residual
             .forward(y, layout, &pass, |y| {
-                layer.self_attention.attend(y, layout, mask, None, &pass).0
+                let attention = &layer.self_attention;
+                attention.attend(y, layout, mask, None, None, &pass).0
             });
         let y = layer
             .feed_forward_residual
@@ -210,7 +211,8 @@ fn decoder_layer() {
             .self_attention_residual
             .forward(y, layout, &pass, |y| {
                 let mask = AttentionMask::causal();
-                layer.self_attention.attend(y, layout, mask, None, &pass).0
+                let attention = &layer.self_attention;
+                attention.attend(y, layout, mask, None, None, &pass).0
             });
         let y = layer
             .cross_attention_residual

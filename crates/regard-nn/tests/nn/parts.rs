@@ -80,18 +80,29 @@ pub(crate) fn assert_all_close(got: &Named, expected: &Named, tolerance: f64, wh
     assert_close(&all(got), &all(expected), tolerance, what);
 }
 
-/// Where a visitor stands: names of fields and places in lists, joined by dots.
+/// Where a visitor stands: names of fields and places in lists, joined by dots, as files have them: without the variants
+/// of enums.
 #[derive(Default)]
-struct Path(Vec<String>);
+struct Path(Vec<Option<String>>);
 
 impl Path {
     fn starting(prefix: &str) -> Self {
         let prefix = (!prefix.is_empty()).then(|| prefix.to_owned());
-        Self(prefix.into_iter().collect())
+        Self(vec![prefix])
+    }
+
+    fn enter(&mut self, name: &str, container: &str) {
+        let variant = container.starts_with("Enum:");
+        self.0.push((!variant).then(|| name.into()));
+    }
+
+    fn exit(&mut self) {
+        self.0.pop();
     }
 
     fn name(&self) -> String {
-        self.0.join(".")
+        let parts: Vec<&str> = self.0.iter().flatten().map(String::as_str).collect();
+        parts.join(".")
     }
 }
 
@@ -103,12 +114,12 @@ struct Collector {
 }
 
 impl ModuleVisitor for Collector {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.0.push(name.into());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.0.pop();
+        self.path.exit();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -134,12 +145,12 @@ struct Replacer<F> {
 }
 
 impl<F: FnMut(&str, Vec<f32>) -> Vec<f32>> ModuleMapper for Replacer<F> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.0.push(name.into());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.0.pop();
+        self.path.exit();
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {

@@ -30,7 +30,7 @@ impl Kind for MultiHeadSelfAttention {
             let layout = Layout { batch, length: 1 };
             let mask = AttentionMask::causal();
             let pass = Pass::evaluation();
-            let (context, _) = self.attend(x, layout, mask, Some(&mut cache), &pass);
+            let (context, _) = self.attend(x, layout, mask, None, Some(&mut cache), &pass);
             layout.unflatten(context)
         };
         Some(Tensor::cat((0..length).map(step).collect(), 1))
@@ -83,8 +83,21 @@ fn subject<K: Module>(name: &str, kind: K, promises: Promises) -> Subject<K> {
     }
 }
 
-fn config() -> MultiHeadAttentionConfig {
-    MultiHeadAttentionConfig::new(D, H).with_dropout(0.3)
+/// Every form of the layer.
+fn configs() -> Vec<(&'static str, MultiHeadAttentionConfig)> {
+    let plain = MultiHeadAttentionConfig::new(D, H).with_dropout(0.3);
+    vec![
+        ("plain", plain.clone()),
+        ("multi-query", plain.clone().with_n_kv_heads(Some(1))),
+        ("cosine", plain.clone().with_query_key_norm(true)),
+        (
+            "cosine, multi-query, without biases",
+            plain
+                .with_n_kv_heads(Some(1))
+                .with_query_key_norm(true)
+                .with_bias(false),
+        ),
+    ]
 }
 
 mod self_attention {
@@ -92,8 +105,11 @@ mod self_attention {
 
     fn subjects(device: &Device) -> Vec<Subject<MultiHeadSelfAttention>> {
         let promises = Promises::of_self_attention();
-        let plain = config().init_self(&Init::new(1, device));
-        vec![subject("plain", plain, promises)]
+        let init = Init::new(1, device);
+        let configs = configs().into_iter();
+        configs
+            .map(|(name, config)| subject(name, config.init_self(&init), promises))
+            .collect()
     }
 
     kinds::tests!(super::self_attention::subjects);
@@ -104,9 +120,129 @@ mod cross_attention {
 
     fn subjects(device: &Device) -> Vec<Subject<MultiHeadCrossAttention>> {
         let promises = Promises::of_cross_attention();
-        let plain = config().init_cross(&Init::new(1, device));
-        vec![subject("plain", plain, promises)]
+        let init = Init::new(1, device);
+        let configs = configs().into_iter();
+        configs
+            .map(|(name, config)| subject(name, config.init_cross(&init), promises))
+            .collect()
     }
 
     kinds::tests!(super::cross_attention::subjects);
+}
+
+mod parity {
+    //! Held to `scripts/parity/attention.py`.
+
+    use super::*;
+    use crate::case::Case;
+    use crate::formula::numbers;
+    use regard_nn::{AttentionOptions, Graph, attention};
+
+    const FIXTURE: &[u8] = include_bytes!("../../fixtures/attention.safetensors");
+
+    const B: usize = 2;
+    const T: usize = 7;
+    const S: usize = 11;
+    const H: usize = 4;
+    const H_KV: usize = 2;
+    const K: usize = 5;
+    const K_V: usize = 3;
+    const D: usize = H * K;
+
+    fn input<const R: usize>(name: &str, shape: [usize; R]) -> Tensor<R> {
+        numbers(name, shape, &Device::flex().autodiff()).require_grad()
+    }
+
+    fn padding() -> AttentionMask {
+        AttentionMask::key_lengths(vec![S, 5])
+    }
+
+    #[test]
+    fn every_mask_with_grouped_heads_and_a_bias() {
+        let blocks = AttentionMask::blocks(&[vec![3, 5, 3]]);
+        let masks = [
+            ("function/none", AttentionMask::none()),
+            ("function/causal", AttentionMask::causal()),
+            ("function/padding", padding()),
+            ("function/window", AttentionMask::window(2, 1)),
+            ("function/blocks", blocks.clone()),
+            (
+                "function/causal_blocks",
+                blocks.and(AttentionMask::causal()),
+            ),
+        ];
+        for (name, mask) in masks {
+            let query = input("query", [B, T, H * K]);
+            let key = input("key", [B, S, H_KV * K]);
+            let value = input("value", [B, S, H_KV * K_V]);
+            let bias = input("bias", [1, H, T, S]);
+            let options = AttentionOptions {
+                mask,
+                bias: Some(bias.clone()),
+                weights: true,
+                ..AttentionOptions::new(H)
+            };
+            let y = attention(query.clone(), key.clone(), value.clone(), options);
+            let case = Case::new(FIXTURE, name).result("weights", y.weights.expect("asked for"));
+            let case = case.output(y.context).input("bias", &bias);
+            let case = case.input("query", &query).input("key", &key);
+            case.input("value", &value).check_inputs();
+        }
+    }
+
+    #[test]
+    fn a_graph() {
+        let query = input("query", [B, S, K]);
+        let key = input("key", [B, S, K]);
+        let value = input("value", [B, S, K_V]);
+        let edges = [[0, 5], [3, 5], [10, 5], [4, 7], [7, 7], [2, 10]];
+        let options = AttentionOptions {
+            mask: AttentionMask::graph([Graph::new(S, &edges)]),
+            ..AttentionOptions::new(1)
+        };
+        let y = attention(query.clone(), key.clone(), value.clone(), options);
+        let case = Case::new(FIXTURE, "function/graph").output(y.context);
+        let case = case.input("query", &query).input("key", &key);
+        case.input("value", &value).check_inputs();
+    }
+
+    #[test]
+    fn grouped_heads_and_cosines_with_parameters() {
+        let config =
+            |n_kv_heads| MultiHeadAttentionConfig::new(D, H).with_n_kv_heads(Some(n_kv_heads));
+        let forms = [
+            (["self/multi_query", "cross/multi_query"], config(1)),
+            (
+                ["self/grouped", "cross/grouped"],
+                config(H_KV).with_bias(false),
+            ),
+            (
+                ["self/cosine", "cross/cosine"],
+                config(H_KV).with_query_key_norm(true),
+            ),
+        ];
+        let init = Init::new(0, &Device::flex().autodiff());
+        let pass = Pass::evaluation().with_attention();
+        for ([self_name, cross_name], config) in forms {
+            let x = input("x", [B, T, D]);
+            let layer = fill(config.init_self(&init), "attention");
+            let y = layer.forward(x.clone(), &AttentionMask::causal(), &pass);
+            let case = Case::new(FIXTURE, self_name);
+            let case = case.result("weights", y.weights.expect("asked for"));
+            case.output(y.context)
+                .input("x", &x)
+                .check(&layer, "attention");
+
+            let (x, memory) = (input("x", [B, T, D]), input("memory", [B, S, D]));
+            let layer = fill(config.init_cross(&init), "attention");
+            let y = layer.forward(x.clone(), memory.clone(), &padding(), &pass);
+            let case = Case::new(FIXTURE, cross_name);
+            let case = case.result("weights", y.weights.expect("asked for"));
+            let case = case
+                .output(y.context)
+                .input("x", &x)
+                .input("memory", &memory);
+            case.check(&layer, "attention");
+        }
+    }
 }

@@ -1,0 +1,167 @@
+//! Cross-attention with several heads.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use regard_kernels::cross_attention;
+
+use super::multi_head::{Heads, QueryKeyNorm};
+use crate::{AttentionMask, AttentionOutput, Init, Layout, Linear, MultiHeadAttentionConfig, Pass};
+
+/// A sequence attends to another.
+///
+/// ```text
+/// q    = x W_query + b_query                                 [B, T, H K]
+/// k, v = memory W_key_value + b_key_value                    [B, S, H_kv K] each
+/// y    = attention(q, k, v) W_output + b_output              [B, T, D]
+/// ```
+///
+/// # Shapes
+///
+/// | value | shape | meaning |
+/// |-------|-------|---------|
+/// | `x` | `[B, T, D]` | who looks |
+/// | `memory` | `[B, S, D]` | what is looked at |
+/// | `context` | `[B, T, D]` | |
+/// | `weights` | `[B, H, T, S]` | before dropout, if the pass wants them |
+///
+/// # Parameters
+///
+/// `query: [D, D]`, `key_value: [D, 2 H_kv K]` packed, `output: [D, D]`, with biases by default.
+///
+/// # Behaviour
+///
+/// As [`attention`](crate::attention). Keys and values can be computed once, by [`project`](Self::project), for all steps of a decoder.
+///
+/// # Panics
+///
+/// If a width is not D, or the mask is made for another number of rows.
+///
+/// # Differences
+///
+/// As [`MultiHeadSelfAttention`](crate::MultiHeadSelfAttention).
+///
+/// # References
+///
+/// Vaswani et al. 2017. <https://arxiv.org/abs/1706.03762>, section 3.2.3.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_nn::{AttentionMask, Init, MultiHeadAttentionConfig, Pass};
+///
+/// let attention = MultiHeadAttentionConfig::new(8, 2).init_cross(&Init::new(1, &Device::flex()));
+/// let x = Tensor::<3>::ones([1, 3, 8], &Device::flex());
+/// let memory = Tensor::<3>::ones([1, 5, 8], &Device::flex());
+/// let mask = AttentionMask::key_lengths(vec![4]);
+/// let output = attention.forward(x, memory, &mask, &Pass::evaluation().with_attention());
+/// let weights = output.weights.unwrap().into_data();
+/// assert_eq!(weights.as_slice::<f32>().unwrap()[..5], [0.25, 0.25, 0.25, 0.25, 0.0]);
+/// ```
+#[derive(Module, Debug)]
+pub struct MultiHeadCrossAttention {
+    /// Queries, `[D, D]`.
+    pub query: Linear,
+    /// Keys and values, `[D, 2 H_kv K]`.
+    pub key_value: Linear,
+    /// From the joined heads back, `[D, D]`.
+    pub output: Linear,
+    query_key_norm: Option<QueryKeyNorm>,
+    #[module(skip)]
+    heads: Heads,
+}
+
+impl MultiHeadCrossAttention {
+    pub(super) fn new(config: &MultiHeadAttentionConfig, init: &Init) -> Self {
+        let heads = config.heads();
+        let widths = [heads.key_width(); 2];
+        Self {
+            query: config.map(&[heads.query_width()], &init.at("query")),
+            key_value: config.map(&widths, &init.at("key_value")),
+            output: config.map(&[config.d_model], &init.at("output")),
+            query_key_norm: config.query_key_norm(init),
+            heads,
+        }
+    }
+
+    /// `x: [B, T, D]` looks at `memory: [B, S, D]`; weights (if the pass wants them) are `[B, H, T, S]`.
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        memory: Tensor<3>,
+        mask: &AttentionMask,
+        pass: &Pass,
+    ) -> AttentionOutput {
+        let [batch, length, _] = memory.dims();
+        let memory_layout = Layout { batch, length };
+        let memory = self.project(Layout::flatten(memory), memory_layout);
+        let [batch, length, _] = x.dims();
+        let layout = Layout { batch, length };
+        let (context, weights) =
+            self.attend(Layout::flatten(x), layout, &memory, mask.clone(), pass);
+        AttentionOutput {
+            context: layout.unflatten(context),
+            weights,
+        }
+    }
+
+    /// Keys and values of a memory `[N, D]`, side by side, `[B, S, 2 H_kv K]`: computed once, used at every step.
+    pub fn project(&self, memory: Tensor<2>, layout: Layout) -> Tensor<3> {
+        let key_value = layout.unflatten(self.key_value.forward(memory));
+        if self.query_key_norm.is_none() {
+            return key_value;
+        }
+        let width = self.heads.key_width();
+        let part = |i: usize| {
+            let columns = i * width..(i + 1) * width;
+            key_value
+                .clone()
+                .slice([0..layout.batch, 0..layout.length, columns])
+        };
+        let key = QueryKeyNorm::key(part(0), self.heads.width);
+        Tensor::cat(vec![key, part(1)], 2)
+    }
+
+    /// The form that blocks call: `x: [N, D]` to `[N, D]`, on projected keys and values.
+    ///
+    /// `layout` may have a multiple of the memory's rows: they then look at the same memory row in groups. Weights are
+    /// `[R, H, T, S]` for the R rows of `layout`.
+    pub fn attend(
+        &self,
+        x: Tensor<2>,
+        layout: Layout,
+        key_value: &Tensor<3>,
+        mask: AttentionMask,
+        pass: &Pass,
+    ) -> (Tensor<2>, Option<Tensor<4>>) {
+        // Without order between queries, the hypotheses of a sentence are as good as positions of one row.
+        let [memory_rows, _, _] = key_value.dims();
+        let grouped = Layout {
+            batch: memory_rows,
+            length: layout.batch / memory_rows * layout.length,
+        };
+        let mut query = grouped.unflatten(self.query.forward(x));
+        let mut options = self.heads.options(mask, pass);
+        if let Some(norm) = &self.query_key_norm {
+            query = norm.query(query, self.heads.width);
+            options.scale = Some(1.0);
+        }
+        let attended = cross_attention(query, key_value.clone(), options);
+        let context = self.output.forward(Layout::flatten(attended.context));
+        let weights = attended.weights.map(|weights| ungroup(weights, layout));
+        (context, weights)
+    }
+}
+
+/// `[B, H, R / B * T, S]` to `[R, H, T, S]`.
+fn ungroup(weights: Tensor<4>, layout: Layout) -> Tensor<4> {
+    let [memory_rows, n_heads, _, keys] = weights.dims();
+    let Layout {
+        batch: rows,
+        length,
+    } = layout;
+    weights
+        .reshape([memory_rows, n_heads, rows / memory_rows, length, keys])
+        .swap_dims(1, 2)
+        .reshape([rows, n_heads, length, keys])
+}

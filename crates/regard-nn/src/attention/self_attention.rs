@@ -1,0 +1,145 @@
+//! Self-attention with several heads.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use regard_kernels::{attention, self_attention};
+
+use super::multi_head::{Heads, QueryKeyNorm};
+use crate::{
+    AttentionMask, AttentionOutput, Init, KeyValueCache, Layout, Linear, MultiHeadAttentionConfig,
+    Pass,
+};
+
+/// A sequence attends to itself.
+///
+/// ```text
+/// q, k, v = x W_qkv + b_qkv                                  [B, T, H K], [B, T, H_kv K] twice
+/// y       = attention(q, k, v) W_output + b_output           [B, T, D]
+/// ```
+///
+/// with [`attention`] computing every head by itself. With `query_key_norm`, [`QueryKeyNorm`] stands before it.
+///
+/// # Shapes
+///
+/// | value | shape | meaning |
+/// |-------|-------|---------|
+/// | `x` | `[B, T, D]` | |
+/// | `context` | `[B, T, D]` | |
+/// | `weights` | `[B, H, T, T]` | before dropout, if the pass wants them |
+///
+/// # Parameters
+///
+/// `qkv: [D, (H + 2 H_kv) K]`, the three projections packed into one product, and `output: [D, D]`, with biases by
+/// default; `4 D (D + 1)` numbers where `H_kv = H`. Xavier uniform as if the packed maps were apart, biases zero.
+///
+/// # Behaviour
+///
+/// As [`attention`]. A position that sees nothing gets the bias of the output map.
+///
+/// # Panics
+///
+/// If the width of `x` is not D, or the mask is made for another number of rows.
+///
+/// # Differences
+///
+/// - Paper: no biases there; blocked keys get weight exactly 0.
+/// - PyTorch's `MultiheadAttention` holds the transpose, `[3 D, D]`, in the same order q, k, v, and averages the
+///   weights over heads.
+/// - burn's holds three maps, and its cache recomputes every past position.
+///
+/// # References
+///
+/// Vaswani et al. 2017. <https://arxiv.org/abs/1706.03762>, section 3.2.2. Fewer heads of keys: see [`attention`].
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_nn::{AttentionMask, Init, MultiHeadAttentionConfig, Pass};
+///
+/// let config = MultiHeadAttentionConfig::new(8, 4).with_n_kv_heads(Some(2));
+/// let attention = config.init_self(&Init::new(1, &Device::flex()));
+/// let x = Tensor::<3>::ones([1, 5, 8], &Device::flex());
+/// let output = attention.forward(x, &AttentionMask::causal(), &Pass::evaluation().with_attention());
+/// assert_eq!(output.context.dims(), [1, 5, 8]);
+/// // The second position sees two equal keys.
+/// let weights = output.weights.unwrap().into_data();
+/// assert_eq!(weights.as_slice::<f32>().unwrap()[5..7], [0.5, 0.5]);
+/// ```
+#[derive(Module, Debug)]
+pub struct MultiHeadSelfAttention {
+    /// Queries, keys and values, `[D, (H + 2 H_kv) K]`.
+    pub qkv: Linear,
+    /// From the joined heads back, `[D, D]`.
+    pub output: Linear,
+    query_key_norm: Option<QueryKeyNorm>,
+    #[module(skip)]
+    heads: Heads,
+}
+
+impl MultiHeadSelfAttention {
+    pub(super) fn new(config: &MultiHeadAttentionConfig, init: &Init) -> Self {
+        let heads = config.heads();
+        let widths = [heads.query_width(), heads.key_width(), heads.key_width()];
+        Self {
+            qkv: config.map(&widths, &init.at("qkv")),
+            output: config.map(&[config.d_model], &init.at("output")),
+            query_key_norm: config.query_key_norm(init),
+            heads,
+        }
+    }
+
+    /// `x: [B, T, D]`; the context has the same shape, weights (if the pass wants them) are `[B, H, T, T]`.
+    pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, pass: &Pass) -> AttentionOutput {
+        let [batch, length, _] = x.dims();
+        let layout = Layout { batch, length };
+        let x = Layout::flatten(x);
+        let (context, weights) = self.attend(x, layout, mask.clone(), None, None, pass);
+        AttentionOutput {
+            context: layout.unflatten(context),
+            weights,
+        }
+    }
+
+    /// The form that blocks call: `x: [N, D]` to `[N, D]`, with a bias that broadcasts to the scores `[B, H, T, S]`. With a
+    /// cache, `x` holds the positions that follow those in it.
+    pub fn attend(
+        &self,
+        x: Tensor<2>,
+        layout: Layout,
+        mask: AttentionMask,
+        bias: Option<Tensor<4>>,
+        cache: Option<&mut KeyValueCache>,
+        pass: &Pass,
+    ) -> (Tensor<2>, Option<Tensor<4>>) {
+        let Heads { queries, keys, .. } = self.heads;
+        let qkv = layout.unflatten(self.qkv.forward(x));
+        let mut options = self.heads.options(mask, pass);
+        options.bias = bias;
+        let attended = if cache.is_none() && queries == keys && self.query_key_norm.is_none() {
+            self_attention(qkv, options)
+        } else {
+            let [mut query, mut key, value] = self.split(&qkv);
+            if let Some(norm) = &self.query_key_norm {
+                let width = self.heads.width;
+                (query, key) = (norm.query(query, width), QueryKeyNorm::key(key, width));
+                options.scale = Some(1.0);
+            }
+            let (key, value) = match cache {
+                Some(cache) => cache.append(key, value),
+                None => (key, value),
+            };
+            attention(query, key, value, options)
+        };
+        let context = self.output.forward(Layout::flatten(attended.context));
+        (context, attended.weights)
+    }
+
+    /// Queries, keys and values apart.
+    fn split(&self, qkv: &Tensor<3>) -> [Tensor<3>; 3] {
+        let [batch, length, _] = qkv.dims();
+        let (query, key) = (self.heads.query_width(), self.heads.key_width());
+        let columns = [0..query, query..query + key, query + key..query + 2 * key];
+        columns.map(|columns| qkv.clone().slice([0..batch, 0..length, columns]))
+    }
+}
