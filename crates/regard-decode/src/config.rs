@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regard_nn::{ModelConfig, TransformerConfig, Tying};
+use regard_nn::{ModelConfig, TransformerConfig};
 use regard_text::TokenizerConfig;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -102,7 +102,8 @@ impl BundleConfig {
     pub fn check(&self, problems: &mut Problems) {
         problems.extend(self.tokenizer.problems());
         problems.add_section("model", self.model.problems());
-        problems.extend(size_problem(&self.model, self.tokenizer.vocabulary));
+        let size = self.model.size_problem(self.tokenizer.vocabulary);
+        problems.extend(size.map(|problem| format!("`model`: {problem}")));
         problems.add_section("decode", self.decode.problems());
         if self.model.needs_joint_vocabulary() && !self.tokenizer.shared {
             problems.add(
@@ -110,28 +111,6 @@ impl BundleConfig {
             );
         }
     }
-}
-
-/// Most parameters of a model: 8 GiB of them.
-const MOST_PARAMETERS: f64 = (1_u64 << 31) as f64;
-
-/// What is wrong with a model that no machine could hold: a slip of some zeros is to be an error, not the end of memory.
-pub fn size_problem(model: &ModelConfig, vocabulary: usize) -> Option<String> {
-    let ModelConfig::Transformer(config) = model;
-    let (d, f) = (config.d_model as f64, config.d_ff as f64);
-    let embeddings = match config.tie {
-        Tying::All => 1.0,
-        Tying::Output => 2.0,
-        Tying::None => 3.0,
-    };
-    let encoder = config.encoder_layers as f64 * (4.0 * d * d + 2.0 * d * f);
-    let decoder = config.decoder_layers as f64 * (8.0 * d * d + 2.0 * d * f);
-    let parameters = embeddings * vocabulary as f64 * d + encoder + decoder;
-    (parameters > MOST_PARAMETERS).then(|| {
-        format!(
-            "`model`: expected at most {MOST_PARAMETERS:.1e} parameters, got about {parameters:.1e}; lower `d_model`, `d_ff`, the number of layers or the vocabulary"
-        )
-    })
 }
 
 /// Reads the `[model]` section: `kind` says which keys it has.

@@ -14,7 +14,7 @@ mod weights;
 
 pub use bench::{DecodeBench, DecodeSpeed, bench_decode, peak_memory_mib};
 pub use bundle::{Bundle, Checkpoint, load_tokenizers};
-pub use config::{BundleConfig, DecodeConfig, check_format, read_model, size_problem};
+pub use config::{BundleConfig, DecodeConfig, check_format, read_model};
 pub use error::DecodeError;
 pub use files::write_atomically;
 pub use run::{FORMAT, RunDirectory};

@@ -15,6 +15,8 @@ pub struct Translator {
     model: Model,
     tokenizers: Tokenizers,
     config: DecodeConfig,
+    /// Most positions of a source or a target; `None` where there is no limit.
+    max_positions: Option<usize>,
     device: Device,
 }
 
@@ -29,7 +31,7 @@ pub struct Translation {
     pub tokens: Vec<String>,
     /// Sum of the log-probabilities of the tokens, in nats.
     pub log_probability: f64,
-    /// Whether the line was longer than `decode.max_source_length` and cut.
+    /// Whether the line was longer than `decode.max_source_length`, or than the model has positions, and cut.
     pub truncated: bool,
 }
 
@@ -42,7 +44,7 @@ pub struct Alignment {
     pub target: Vec<String>,
     /// One row for each target token, one column for each source token; each row sums to 1.
     pub weights: Vec<f32>,
-    /// Whether the sentence was longer than `decode.max_source_length` and cut.
+    /// Whether the sentence was longer than `decode.max_source_length`, or than the model has positions, and cut.
     pub truncated: bool,
 }
 
@@ -65,6 +67,7 @@ impl Translator {
         Self {
             model: bundle.model,
             tokenizers: bundle.tokenizers,
+            max_positions: bundle.config.model.max_positions(),
             config: bundle.config.decode,
             device: device.clone(),
         }
@@ -85,8 +88,7 @@ impl Translator {
         let mut sources = self.tokenizers.source().encode_batch(&lines);
         let mut translations = vec![Translation::default(); lines.len()];
         for (ids, translation) in sources.iter_mut().zip(&mut translations) {
-            translation.truncated = ids.len() > self.config.max_source_length;
-            ids.truncate(self.config.max_source_length);
+            translation.truncated = self.truncate(ids);
             translation.source_tokens = self.tokenizers.source().tokens(ids);
         }
         for batch in self.batches(&sources) {
@@ -108,8 +110,7 @@ impl Translator {
     /// None today, as [`translate_batch`](Self::translate_batch).
     pub fn align(&self, sentence: &str) -> Result<Alignment, DecodeError> {
         let mut ids = self.tokenizers.source().encode(sentence.trim());
-        let truncated = ids.len() > self.config.max_source_length;
-        ids.truncate(self.config.max_source_length);
+        let truncated = self.truncate(&mut ids);
         let hypothesis = self.search(&[&ids]).swap_remove(0);
 
         // The decoder reads one token behind what it says.
@@ -143,6 +144,16 @@ impl Translator {
         })
     }
 
+    /// Cuts a source that is too long, and says so.
+    fn truncate(&self, ids: &mut Vec<u32>) -> bool {
+        // Every source has its end besides.
+        let positions = self.max_positions.map_or(usize::MAX, |most| most - 1);
+        let most = self.config.max_source_length.min(positions);
+        let is_longer = ids.len() > most;
+        ids.truncate(most);
+        is_longer
+    }
+
     /// Places of the lines that have tokens, cut into batches of similar length.
     fn batches(&self, sources: &[Vec<u32>]) -> Vec<Vec<usize>> {
         let mut order: Vec<usize> = (0..sources.len())
@@ -168,7 +179,10 @@ impl Translator {
             .iter()
             .map(|ids| TargetLength {
                 least: 0,
-                most: self.config.target_limit(ids.len()),
+                most: self
+                    .config
+                    .target_limit(ids.len())
+                    .min(self.max_positions.unwrap_or(usize::MAX)),
             })
             .collect();
         let special = self.tokenizers.target().special();

@@ -46,34 +46,76 @@ pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, draws: Draws) -> Tensor<D> 
     x.clone() * Tensor::from_data(TensorData::new(mask, shape), &x.device())
 }
 
+/// The draws of one row of the last axis, for those who hold its elements in another order.
+#[derive(Clone, Copy, Debug)]
+pub struct DropoutRow {
+    key: Key,
+    /// An element is dropped if its 32 bits are below this: probabilities are resolved to `2^-32`.
+    threshold: u64,
+    kept: f32,
+}
+
+impl DropoutRow {
+    /// The row at `index`: the example, counted in the batch, and the index along every further axis but the last.
+    pub fn new(index: &[usize], p: f64, draws: Draws) -> Self {
+        let example = draws.first_row + index[0] as u64;
+        let start = draws.key.nth(example);
+        let key = index[1..].iter().fold(start, |key, &i| key.nth(i as u64));
+        Self::of_key(key, p)
+    }
+
+    fn of_key(key: Key, p: f64) -> Self {
+        #[expect(clippy::cast_sign_loss, reason = "a probability is not negative")]
+        let threshold = (p * 4_294_967_296.0) as u64;
+        Self {
+            key,
+            threshold,
+            kept: (1.0 / (1.0 - p)) as f32,
+        }
+    }
+
+    /// By what [`dropout`] multiplies element `i` of the row: `0` or `1 / (1 - p)`.
+    pub fn factor(&self, i: usize) -> f32 {
+        let [even, odd] = self.pair(i as u64 / 2);
+        if i.is_multiple_of(2) { even } else { odd }
+    }
+
+    /// The factors of elements `2 i` and `2 i + 1`, from the same 64 random bits.
+    fn pair(&self, i: u64) -> [f32; 2] {
+        let bits = self.key.bits(i);
+        [bits >> 32, bits & 0xffff_ffff].map(|bits| {
+            if bits < self.threshold {
+                0.0
+            } else {
+                self.kept
+            }
+        })
+    }
+}
+
 /// Multiplies rows of a tensor of the given shape, from row `first` of its last axis on, by `0` or `1 / (1 - p)`.
 pub(crate) fn apply_mask(values: &mut [f32], first: usize, shape: &[usize], p: f64, draws: Draws) {
     let Some((&width, outer)) = shape.split_last() else {
         return;
     };
-    let kept = (1.0 / (1.0 - p)) as f32;
-    // Two draws come from each 64 random bits, so probabilities are resolved to 2^-32.
-    #[expect(clippy::cast_sign_loss, reason = "a probability is not negative")]
-    let threshold = (p * 4_294_967_296.0) as u64;
-    let factor = |bits: u64| if bits < threshold { 0.0 } else { kept };
-    for (i, row) in values.chunks_exact_mut(width).enumerate() {
-        let key = row_key(first + i, outer, draws);
-        let (pairs, rest) = row.as_chunks_mut::<2>();
+    for (i, values) in values.chunks_exact_mut(width).enumerate() {
+        let row = DropoutRow::of_key(row_key(first + i, outer, draws), p);
+        let (pairs, rest) = values.as_chunks_mut::<2>();
         let mut counter = 0;
         for [a, b] in pairs {
-            let bits = key.bits(counter);
-            *a *= factor(bits >> 32);
-            *b *= factor(bits & 0xffff_ffff);
+            let [even, odd] = row.pair(counter);
+            *a *= even;
+            *b *= odd;
             counter += 1;
         }
         for value in rest {
-            *value *= factor(key.bits(counter) >> 32);
+            *value *= row.pair(counter)[0];
         }
     }
 }
 
 /// The key of row `row` of the last axis: that of its example, narrowed by the index along every further axis.
-fn row_key(row: usize, outer: &[usize], draws: Draws) -> Key {
+pub(crate) fn row_key(row: usize, outer: &[usize], draws: Draws) -> Key {
     let inner: usize = outer[1..].iter().product();
     let mut key = draws.key.nth(draws.first_row + (row / inner) as u64);
     let (mut rest, mut size) = (row % inner, inner);
@@ -115,6 +157,19 @@ mod tests {
                     "row {b}, position {t}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_row_by_itself_has_the_draws_of_the_whole() {
+        let shape = [2, 3, 5, 7];
+        let mut whole = vec![1.0; 2 * 3 * 5 * 7];
+        apply_mask(&mut whole, 0, &shape, 0.3, draws(4));
+        for (row, expected) in whole.chunks(7).enumerate() {
+            let index = [row / 15, row / 5 % 3, row % 5];
+            let row = DropoutRow::new(&index, 0.3, draws(4));
+            let factors: Vec<f32> = (0..7).map(|i| row.factor(i)).collect();
+            assert_eq!(factors, expected, "row {index:?}");
         }
     }
 

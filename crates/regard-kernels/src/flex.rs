@@ -27,7 +27,7 @@ pub(crate) use attention::{AttentionOp, Heads};
 pub(crate) use dropout::DropoutOp;
 pub(crate) use linear::LinearOp;
 pub(crate) use loss::CrossEntropyOp;
-pub(crate) use norm::LayerNormOp;
+pub(crate) use norm::NormOp;
 
 type Tracked = burn::backend::tensor::FloatTensor<Autodiff<Flex, NoCheckpointing>>;
 
@@ -260,6 +260,17 @@ pub(crate) mod tests {
                     layer_norm(matrix(&x), vector(&w), vector(&b), 1e-5),
                     vec![x, w, b],
                 )
+            });
+        }
+    }
+
+    #[test]
+    fn rms_norm_is_its_composition() {
+        for (rows, width) in [(7, 5), (67, 61), (1, 128), (700, 33)] {
+            agree(|device| {
+                let x = values("x", [1, rows, width], device);
+                let w = values("w", [1, 1, width], device);
+                (rms_norm(matrix(&x), vector(&w), 1e-5), vec![x, w])
             });
         }
     }

@@ -50,6 +50,25 @@ impl Graph {
         }
     }
 
+    /// The graphs side by side as one, with no edge between them: nodes and edges of each follow those of the graph
+    /// before it. A batch of graphs of different size is one row of their union, without padding.
+    ///
+    /// ```
+    /// use regard_kernels::Graph;
+    /// let union = Graph::union(&[Graph::new(2, &[[1, 0]]), Graph::new(3, &[[0, 2]])]);
+    /// assert_eq!(union, Graph::new(5, &[[1, 0], [2, 4]]));
+    /// ```
+    pub fn union(graphs: &[Self]) -> Self {
+        let mut nodes = 0;
+        let mut edges = Vec::new();
+        for graph in graphs {
+            let moved = |&[from, to]: &[usize; 2]| [from + nodes, to + nodes];
+            edges.extend(graph.edges.iter().map(moved));
+            nodes += graph.nodes();
+        }
+        Self::new(nodes, &edges)
+    }
+
     /// Number of nodes.
     pub fn nodes(&self) -> usize {
         self.starts.len() - 1
@@ -103,6 +122,19 @@ mod tests {
         let sources: Vec<&[usize]> = (0..4).map(|node| graph.sources(node)).collect();
         assert_eq!(sources, [&[3][..], &[], &[0, 1, 2, 3], &[]]);
         assert!(graph.has_edge(3, 0) && !graph.has_edge(0, 3));
+    }
+
+    #[test]
+    fn a_union_keeps_every_graph_to_itself() {
+        let graphs = [
+            Graph::new(3, &[[2, 0], [1, 1]]),
+            Graph::new(1, &[]),
+            Graph::new(2, &[[0, 1], [1, 0]]),
+        ];
+        let union = Graph::union(&graphs);
+        assert_eq!(union.nodes(), 6);
+        assert_eq!(union.edges(), [[2, 0], [1, 1], [4, 5], [5, 4]]);
+        assert_eq!(Graph::union(&[]), Graph::new(0, &[]));
     }
 
     #[test]

@@ -14,6 +14,7 @@
     reason = "constants come as f64 and meet f32 data; counts and shares are far below their types' limits"
 )]
 
+mod activation;
 mod attention;
 mod dropout;
 #[cfg(feature = "flex")]
@@ -22,21 +23,24 @@ mod graph;
 mod linear;
 mod loss;
 mod mask;
+mod noise;
 mod norm;
 mod normalizer;
 mod optimizer;
 mod random;
 
+pub use activation::{gated, gelu, gelu_tanh, silu};
 pub use attention::{
     AttentionOptions, AttentionOutput, attention, attention_from_scores, attention_weights,
     cross_attention, self_attention,
 };
-pub use dropout::{Draws, dropout};
+pub use dropout::{Draws, DropoutRow, dropout};
 pub use graph::Graph;
 pub use linear::{embedding, linear, linear_relu};
 pub use loss::{CrossEntropy, linear_cross_entropy};
 pub use mask::{AttentionMask, Window};
-pub use norm::layer_norm;
+pub use noise::gumbel;
+pub use norm::{layer_norm, rms_norm};
 pub use normalizer::Normalizer;
 pub use optimizer::{AdamStep, adam, sum_of_squares};
 pub use random::Key;

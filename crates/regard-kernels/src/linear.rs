@@ -67,18 +67,15 @@ pub(crate) fn check_bias(operation: &str, bias: Option<&Tensor<1>>, expected: us
     }
 }
 
-/// A bias as an operand; an empty one where there is none.
+/// A bias as an operand; an empty one, on the device of `x`, where there is none.
 #[cfg(feature = "flex")]
 pub(crate) fn bias_operand(
     bias: Option<&Tensor<1>>,
-    weight: &Tensor<2>,
+    x: &Tensor<2>,
 ) -> Option<crate::flex::Operand> {
     match bias {
         Some(bias) => crate::flex::Operand::new(bias),
-        None => crate::flex::Operand::new(&Tensor::<1>::zeros(
-            [0],
-            &weight.device().without_autodiff(),
-        )),
+        None => crate::flex::Operand::new(&Tensor::<1>::zeros([0], &x.device().without_autodiff())),
     }
 }
 

@@ -225,15 +225,17 @@ impl AttentionMask {
         })
     }
 
-    /// Whether what a query sees is one range of keys.
-    pub(crate) fn is_contiguous(&self) -> bool {
+    /// Whether what a query sees is one range of keys: so it is under every rule but a graph.
+    pub fn is_contiguous(&self) -> bool {
         self.graphs.is_none()
     }
 
+    /// Refuses a mask that does not fit `rows` rows of `[T, S]` queries and keys.
+    ///
     /// # Panics
     ///
     /// If the mask is made for another number of rows, or its graphs have too few nodes.
-    pub(crate) fn check(&self, rows: usize, [t, s]: [usize; 2]) {
+    pub fn check(&self, rows: usize, [t, s]: [usize; 2]) {
         if let Some(lengths) = &self.key_lengths {
             assert_eq!(
                 lengths.len(),

@@ -1,16 +1,55 @@
 //! The kinds of attention, one file each: a pure function, then a module with parameters.
 
+mod additive;
 mod cross_attention;
+mod graph;
+mod hard;
+mod hopfield;
+mod linear_attention;
+mod local;
+mod memory;
 mod multi_head;
+mod multiplicative;
+mod pooling;
+mod projected;
 mod self_attention;
+mod window;
 
 use regard_kernels::AttentionOptions;
 
+pub use additive::{AdditiveAttention, AdditiveAttentionConfig, additive_attention};
 pub use cross_attention::MultiHeadCrossAttention;
+pub use graph::{
+    GraphAttention, GraphAttentionConfig, GraphAttentionOutput, edges_to_pairs, graph_attention,
+};
+pub use hard::{
+    HardAttention, HardAttentionConfig, HardAttentionOptions, HardAttentionOutput, HardEstimator,
+    ReinforceLoss, ReinforceLossConfig, hard_attention, hard_attention_from_scores,
+};
+pub use hopfield::{
+    HopfieldAttention, HopfieldAttentionConfig, Settling, hopfield_energy, hopfield_retrieve,
+};
+pub use linear_attention::{
+    FeatureMap, LinearAttention, LinearAttentionConfig, LinearAttentionOptions,
+    LinearAttentionState, linear_attention,
+};
+pub use local::{
+    LocalAlignment, LocalAttention, LocalAttentionConfig, LocalWindow, local_attention,
+};
+pub use memory::{MemorySelfAttention, MemorySelfAttentionConfig, memory_attention};
 pub use multi_head::{MultiHeadAttentionConfig, QueryKeyNorm};
+pub use multiplicative::{
+    LuongAttention, LuongAttentionConfig, LuongScore, multiplicative_attention,
+};
+pub use pooling::{AttentionPooling, AttentionPoolingConfig, attention_pooling, pooling_penalty};
+pub use projected::ProjectedMemory;
 pub use self_attention::MultiHeadSelfAttention;
+pub use window::sliding_window_attention;
 
 use crate::{AttentionMask, Pass};
+
+/// What a blocked score becomes where a kind blocks by itself: its weight is exactly 0 beside a visible key, and it is finite.
+const BLOCKED: f32 = -1e30;
 
 /// The options of a layer that is called with a mask and a pass.
 pub(crate) fn options(

@@ -41,11 +41,16 @@ impl Init {
         }
     }
 
-    /// Xavier uniform: uniform in `[-a, a]` with `a = sqrt(6 / (fan_in + fan_out))`, for maps to the given widths that
-    /// stand side by side in one matrix, each as if alone.
+    /// Xavier uniform: uniform in `[-a, a]` with `a = sqrt(6 / (fan_in + fan_out))`, for maps to `fan_out` that stand side
+    /// by side in one matrix, each as if alone.
     ///
     /// Glorot, Bengio. Understanding the difficulty of training deep feedforward neural networks. 2010, eq. 16.
-    pub(crate) fn xavier(&self, fan_in: usize, widths: &[usize]) -> Param<Tensor<2>> {
+    pub(crate) fn xavier(&self, [fan_in, columns]: [usize; 2], fan_out: usize) -> Param<Tensor<2>> {
+        self.xavier_packed(fan_in, &vec![fan_out; columns / fan_out])
+    }
+
+    /// [`xavier`](Self::xavier) for maps to several widths.
+    pub(crate) fn xavier_packed(&self, fan_in: usize, widths: &[usize]) -> Param<Tensor<2>> {
         let bound = |fan_out: usize| (6.0 / (fan_in + fan_out) as f64).sqrt();
         let bounds: Vec<f64> = widths
             .iter()

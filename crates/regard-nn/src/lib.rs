@@ -25,30 +25,49 @@ mod loss;
 mod model;
 mod norm;
 mod pass;
+mod positions;
 mod residual;
 mod seq2seq;
 mod transformer;
 
 pub use attention::{
-    MultiHeadAttentionConfig, MultiHeadCrossAttention, MultiHeadSelfAttention, QueryKeyNorm,
+    AdditiveAttention, AdditiveAttentionConfig, AttentionPooling, AttentionPoolingConfig,
+    FeatureMap, GraphAttention, GraphAttentionConfig, GraphAttentionOutput, HardAttention,
+    HardAttentionConfig, HardAttentionOptions, HardAttentionOutput, HardEstimator,
+    HopfieldAttention, HopfieldAttentionConfig, LinearAttention, LinearAttentionConfig,
+    LinearAttentionOptions, LinearAttentionState, LocalAlignment, LocalAttention,
+    LocalAttentionConfig, LocalWindow, LuongAttention, LuongAttentionConfig, LuongScore,
+    MemorySelfAttention, MemorySelfAttentionConfig, MultiHeadAttentionConfig,
+    MultiHeadCrossAttention, MultiHeadSelfAttention, ProjectedMemory, QueryKeyNorm, ReinforceLoss,
+    ReinforceLossConfig, Settling, additive_attention, attention_pooling, edges_to_pairs,
+    graph_attention, hard_attention, hard_attention_from_scores, hopfield_energy,
+    hopfield_retrieve, linear_attention, local_attention, memory_attention,
+    multiplicative_attention, pooling_penalty, sliding_window_attention,
 };
 pub use batch::{Batch, Source, TargetRows, device_id};
 pub use cache::KeyValueCache;
-pub use embedding::{Embedding, sinusoids};
-pub use feed_forward::{FeedForward, FeedForwardConfig};
+pub use embedding::Embedding;
+pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};
 pub use init::Init;
 pub use layout::Layout;
 pub use linear::Linear;
 pub use loss::{LossSum, cross_entropy};
 pub use model::{Model, ModelConfig};
-pub use norm::LayerNorm;
+pub use norm::{LayerNorm, Norm, NormKind, RmsNorm};
 pub use pass::Pass;
-pub use regard_kernels::{
-    AttentionMask, AttentionOptions, AttentionOutput, Graph, Key, Normalizer, Window, attention,
-    attention_from_scores, attention_weights,
+pub use positions::{
+    LearnedPositions, LearnedPositionsConfig, RelativeBuckets, RelativeBucketsConfig,
+    RelativeVectors, RelativeVectorsConfig, Rotary, RotaryPairing, SinusoidLayout, Sinusoids,
+    Wavelengths, alibi_bias, alibi_slopes, relative_bucket, relative_scores, relative_values,
+    rotary, sinusoids,
 };
-pub use residual::Residual;
+pub use regard_kernels::{
+    AttentionMask, AttentionOptions, AttentionOutput, Draws, Graph, Key, Normalizer, Window,
+    attention, attention_from_scores, attention_weights, gumbel,
+};
+pub use residual::{Residual, ResidualConfig};
 pub use seq2seq::{AttentionKind, AttentionMap, Decoded, Output, Rows, Seq2Seq, Step};
 pub use transformer::{
-    ResidualForm, Transformer, TransformerConfig, TransformerMemory, TransformerState, Tying,
+    PositionKind, ResidualForm, SelfAttentionKind, Transformer, TransformerConfig,
+    TransformerMemory, TransformerState, Tying,
 };

@@ -9,7 +9,19 @@ use crate::Init;
 ///
 /// # Parameters
 ///
-/// `weight: [D_in, D_out]` (PyTorch stores the transpose), Xavier uniform; `bias: [D_out]`, zero.
+/// `weight: [D_in, D_out]` (PyTorch stores the transpose), Xavier uniform; `bias: [D_out]`, zero, or none.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_nn::{Init, Linear};
+/// let device = Device::flex();
+/// let map = Linear::new(3, 2, &Init::new(0, &device)).without_bias();
+/// assert_eq!(burn::module::Module::num_params(&map), 6);
+/// let y = map.forward(Tensor::zeros([1, 3], &device));
+/// assert_eq!(y.into_data().as_slice::<f32>().unwrap(), [0.0, 0.0]);
+/// ```
 #[derive(Module, Debug)]
 pub struct Linear {
     /// W, `[D_in, D_out]`.
@@ -21,16 +33,22 @@ pub struct Linear {
 impl Linear {
     /// A map with bias from rows of width `d_in` to rows of width `d_out`.
     pub fn new(d_in: usize, d_out: usize, init: &Init) -> Self {
-        Self::packed(d_in, &[d_out], true, init)
+        Self::packed(d_in, &[d_out], init)
     }
 
-    /// Maps to several widths side by side in one matrix `[D_in, sum of widths]`, each initialised as if alone.
-    pub fn packed(d_in: usize, widths: &[usize], bias: bool, init: &Init) -> Self {
+    /// Maps with biases to several widths, side by side in one matrix `[D_in, sum of widths]`, each initialised as if alone.
+    pub fn packed(d_in: usize, widths: &[usize], init: &Init) -> Self {
         let d_out = widths.iter().sum();
         Self {
-            weight: init.xavier(d_in, widths),
-            bias: bias.then(|| init.constant(d_out, 0.0)),
+            weight: init.xavier_packed(d_in, widths),
+            bias: Some(init.constant(d_out, 0.0)),
         }
+    }
+
+    /// The same map without its bias: `y = x W`.
+    #[must_use]
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
     }
 
     /// `x: [N, D_in]` to `[N, D_out]`.

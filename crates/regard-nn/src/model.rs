@@ -13,6 +13,9 @@ pub enum ModelConfig {
     Transformer(TransformerConfig),
 }
 
+/// Most parameters of a model: 8 GiB of them.
+const MOST_PARAMETERS: f64 = (1_u64 << 31) as f64;
+
 /// A model of some kind. Names of parameters in files leave the variant out.
 #[derive(Module, Debug)]
 pub enum Model {
@@ -42,6 +45,26 @@ impl ModelConfig {
         match self {
             Self::Transformer(config) => config.problems(),
         }
+    }
+
+    /// Most positions of a source or a target, the tokens for start and end included; `None` where there is no limit.
+    pub fn max_positions(&self) -> Option<usize> {
+        match self {
+            Self::Transformer(config) => config.max_positions(),
+        }
+    }
+
+    /// What is wrong with a model that no machine could hold: a slip of some zeros is to be an error, not the end of
+    /// memory.
+    pub fn size_problem(&self, vocabulary: usize) -> Option<String> {
+        let parameters = match self {
+            Self::Transformer(config) => config.estimated_parameters(vocabulary),
+        };
+        (parameters > MOST_PARAMETERS).then(|| {
+            format!(
+                "expected at most {MOST_PARAMETERS:.1e} parameters, got about {parameters:.1e}; lower `d_model`, `d_ff`, the number of layers or the vocabulary"
+            )
+        })
     }
 
     /// Whether source and target must have one vocabulary.

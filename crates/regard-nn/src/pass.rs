@@ -57,6 +57,11 @@ impl Pass {
         self.attention
     }
 
+    /// Where this part's random draws come from; `None` when evaluating.
+    pub fn draws(&self) -> Option<Draws> {
+        self.draws
+    }
+
     /// Dropout with probability `p` and this pass' draws; nothing when evaluating. The first axis of `x` is the example.
     pub fn dropout<const D: usize>(&self, x: Tensor<D>, p: f64) -> Tensor<D> {
         match self.draws {

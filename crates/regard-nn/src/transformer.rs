@@ -1,22 +1,28 @@
 //! The encoder-decoder transformer.
 
+mod choices;
 mod config;
 mod decoder;
 mod encoder;
+mod positions;
+mod self_attention;
 
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 
-pub use config::{ResidualForm, TransformerConfig, Tying};
+pub use choices::{PositionKind, ResidualForm, SelfAttentionKind, Tying};
+pub use config::TransformerConfig;
 use decoder::Decoder;
 use encoder::Encoder;
+use positions::Positions;
+use self_attention::Past;
 
 use crate::cache::select_rows;
 use crate::{
-    AttentionMap, AttentionMask, Decoded, Embedding, Init, KeyValueCache, Layout, Linear, Output,
-    Pass, Rows, Seq2Seq, Source, Step,
+    AttentionMap, AttentionMask, Decoded, Embedding, Init, Layout, Output, Pass, Rows, Seq2Seq,
+    Source, Step,
 };
 
 /// An encoder and a decoder made of attention alone.
@@ -35,11 +41,20 @@ pub struct Transformer {
     /// `None` where the source shares the target's.
     source_embedding: Option<Embedding>,
     target_embedding: Embedding,
+    source_positions: Positions,
+    target_positions: Positions,
     encoder: Encoder,
     decoder: Decoder,
-    /// `None` where it is the transpose of the target embedding.
-    output: Option<Linear>,
+    output: OutputMap,
     embedding_dropout: f64,
+}
+
+/// The last map.
+#[derive(Module, Debug)]
+struct OutputMap {
+    /// `[D, V]`; `None` where it is the transpose of the target embedding.
+    weight: Option<Param<Tensor<2>>>,
+    bias: Option<Param<Tensor<1>>>,
 }
 
 /// What the encoder left behind: each decoder layer's keys and values.
@@ -51,10 +66,12 @@ pub struct TransformerMemory {
     mask: AttentionMask,
 }
 
-/// Each decoder layer's keys and values of the target so far.
+/// What each decoder layer keeps of the target so far.
 #[derive(Clone, Debug)]
 pub struct TransformerState {
-    caches: Vec<KeyValueCache>,
+    layers: Vec<Past>,
+    /// Tokens read.
+    length: usize,
 }
 
 impl TransformerConfig {
@@ -79,35 +96,44 @@ impl TransformerConfig {
             "Transformer: tying all embeddings needs one vocabulary, got {source_vocabulary} and {target_vocabulary} tokens"
         );
         let d_model = self.d_model;
+        let embedding = |vocabulary: usize, name: &str| Embedding {
+            scaled: self.embedding_scale,
+            ..Embedding::new(vocabulary, d_model, &init.at(name))
+        };
         Transformer {
             source_embedding: (self.tie != Tying::All)
-                .then(|| Embedding::new(source_vocabulary, d_model, &init.at("source_embedding"))),
-            target_embedding: Embedding::new(
-                target_vocabulary,
-                d_model,
-                &init.at("target_embedding"),
-            ),
+                .then(|| embedding(source_vocabulary, "source_embedding")),
+            target_embedding: embedding(target_vocabulary, "target_embedding"),
+            source_positions: Positions::new(self, true, &init.at("source_positions")),
+            target_positions: Positions::new(self, false, &init.at("target_positions")),
             encoder: Encoder::new(self, &init.at("encoder")),
             decoder: Decoder::new(self, &init.at("decoder")),
-            output: (self.tie == Tying::None)
-                .then(|| Linear::new(d_model, target_vocabulary, &init.at("output"))),
+            output: OutputMap {
+                weight: (self.tie == Tying::None).then(|| {
+                    let init = init.at("output");
+                    init.xavier([d_model, target_vocabulary], target_vocabulary)
+                }),
+                bias: self
+                    .output_bias
+                    .then(|| init.constant(target_vocabulary, 0.0)),
+            },
             embedding_dropout: self.embedding_dropout,
         }
     }
 }
 
 impl Transformer {
+    /// Vectors of `ids`, the first of which stands at position `offset`.
     fn embed(
         &self,
-        embedding: &Embedding,
+        (embedding, positions): (&Embedding, &Positions),
         ids: Tensor<2, Int>,
         offset: usize,
         pass: &Pass,
     ) -> (Tensor<2>, Layout) {
-        let (x, layout) = embedding.forward(ids, offset);
-        let x = pass
-            .at("embedding")
-            .dropout(layout.unflatten(x), self.embedding_dropout);
+        let (x, layout) = embedding.forward(ids);
+        let x = layout.unflatten(positions.add(x, layout, offset));
+        let x = pass.at("embedding").dropout(x, self.embedding_dropout);
         (Layout::flatten(x), layout)
     }
 
@@ -122,8 +148,11 @@ impl Transformer {
             .as_ref()
             .unwrap_or(&self.target_embedding);
         let mask = source.mask();
-        let (x, layout) = self.embed(embedding, source.ids.clone(), 0, &pass);
-        let (encoded, maps) = self.encoder.forward(x, layout, &mask, &pass);
+        let from = (embedding, &self.source_positions);
+        let (x, layout) = self.embed(from, source.ids.clone(), 0, &pass);
+        let bias = self.source_positions.bias([layout.length; 2], &x);
+        let scores = (&mask, bias.as_ref());
+        let (encoded, maps) = self.encoder.forward(x, layout, scores, &pass);
         let memory = TransformerMemory {
             key_values: self.decoder.project(&encoded, layout),
             lengths: source.lengths.clone(),
@@ -132,18 +161,26 @@ impl Transformer {
         (memory, maps)
     }
 
-    /// `ids: [R, T]`, the positions that follow those in the caches, if there are any.
+    /// `ids: [R, T]`, the tokens that follow those of the state, if there is one.
     fn decode(
         &self,
         ids: Tensor<2, Int>,
         memory: &TransformerMemory,
-        caches: Option<&mut Vec<KeyValueCache>>,
+        state: Option<&mut TransformerState>,
         pass: &Pass,
     ) -> (Tensor<2>, Layout, Vec<AttentionMap>) {
         let pass = pass.at("decoder");
-        let offset = caches.as_ref().map_or(0, |caches| caches[0].length());
-        let (x, layout) = self.embed(&self.target_embedding, ids, offset, &pass);
-        let (hidden, maps) = self.decoder.forward(x, layout, memory, caches, &pass);
+        let offset = state.as_ref().map_or(0, |state| state.length);
+        let from = (&self.target_embedding, &self.target_positions);
+        let (x, layout) = self.embed(from, ids, offset, &pass);
+        let length = layout.length;
+        let bias = self.target_positions.bias([length, offset + length], &x);
+        let past = state.map(|state| {
+            state.length += length;
+            &mut state.layers
+        });
+        let context = (bias.as_ref(), past);
+        let (hidden, maps) = self.decoder.forward(x, layout, memory, context, &pass);
         (hidden, layout, maps)
     }
 }
@@ -156,9 +193,10 @@ impl Seq2Seq for Transformer {
         self.encode_with_maps(source, pass).0
     }
 
-    fn start(&self, memory: &TransformerMemory) -> TransformerState {
+    fn start(&self, _: &TransformerMemory) -> TransformerState {
         TransformerState {
-            caches: vec![KeyValueCache::default(); memory.key_values.len()],
+            layers: self.decoder.start(),
+            length: 0,
         }
     }
 
@@ -170,7 +208,7 @@ impl Seq2Seq for Transformer {
         pass: &Pass,
     ) -> Step<TransformerState> {
         let ids = tokens.unsqueeze_dim(1); // [R, 1]
-        let (hidden, _, _) = self.decode(ids, memory, Some(&mut state.caches), pass);
+        let (hidden, _, _) = self.decode(ids, memory, Some(&mut state), pass);
         Step {
             logits: self.output().logits(hidden),
             state,
@@ -189,15 +227,13 @@ impl Seq2Seq for Transformer {
     }
 
     fn output(&self) -> Output {
-        match &self.output {
-            Some(output) => Output {
-                weight: output.weight.val(),
-                bias: output.bias.as_ref().map(Param::val),
-            },
-            None => Output {
-                weight: self.target_embedding.weight.val().transpose(),
-                bias: None,
-            },
+        let weight = match &self.output.weight {
+            Some(weight) => weight.val(),
+            None => self.target_embedding.weight.val().transpose(),
+        };
+        Output {
+            weight,
+            bias: self.output.bias.as_ref().map(Param::val),
         }
     }
 }
@@ -220,11 +256,12 @@ impl Rows for TransformerMemory {
 impl Rows for TransformerState {
     fn select(self, rows: &[usize]) -> Self {
         Self {
-            caches: self
-                .caches
+            layers: self
+                .layers
                 .into_iter()
-                .map(|cache| cache.select(rows))
+                .map(|past| past.select(rows))
                 .collect(),
+            ..self
         }
     }
 }

@@ -223,6 +223,13 @@ impl RunConfig {
         };
         bundle.check(problems);
         problems.add_section("train", self.train.problems());
+        // A source has its end besides, a target its start.
+        let needed = self.data.max_length.saturating_add(1);
+        if let Some(positions) = self.model.max_positions().filter(|&most| most < needed) {
+            problems.add(format!(
+                "`model.max_positions`: expected at least {needed}, for `data.max_length` tokens and one more, got {positions}"
+            ));
+        }
     }
 
     /// The configuration as a run keeps it: every key, and who wrote it.
@@ -347,6 +354,15 @@ mod tests {
         ] {
             assert!(error.contains(part), "`{part}` is not in:\n{error}");
         }
+    }
+
+    #[test]
+    fn learned_positions_must_reach_as_far_as_the_data() {
+        let positions = |keys: &str| config(&format!("{MINIMAL}positions = \"learned\"\n{keys}\n"));
+        assert!(positions("max_positions = 201").is_ok());
+        let error = positions("max_positions = 200").unwrap_err().to_string();
+        let expected = "`model.max_positions`: expected at least 201, for `data.max_length` tokens and one more, got 200";
+        assert!(error.contains(expected), "{error}");
     }
 
     #[test]

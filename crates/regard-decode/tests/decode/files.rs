@@ -8,7 +8,10 @@ use regard_decode::{
     Checkpoint, DecodeConfig, DecodeError, NamedTensor, RunDirectory, load_parameters, parameters,
     write_atomically, write_tensors,
 };
-use regard_nn::{Init, Model, ModelConfig, TransformerConfig, Tying};
+use regard_nn::{
+    Activation, FeedForwardConfig, Init, Model, ModelConfig, NormKind, ResidualConfig,
+    TransformerConfig, Tying,
+};
 
 fn model(seed: u64, change: impl FnOnce(&mut TransformerConfig)) -> Model {
     let mut config = TransformerConfig {
@@ -63,6 +66,25 @@ fn names_are_paths_without_the_kind_of_model() {
         names.iter().all(|name| !name.contains("Transformer")),
         "{names:?}"
     );
+}
+
+#[test]
+fn parts_of_either_kind_are_loaded_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("part.safetensors");
+    let init = |seed| Init::new(seed, &Device::flex());
+
+    let gated = FeedForwardConfig::new(6, 10).with_activation(Activation::Swiglu);
+    let written = parameters(&gated.init(&init(1)));
+    assert_eq!(written.len(), 4);
+    write_tensors(&path, &written).unwrap();
+    let loaded = load_parameters(gated.init(&init(2)), &path).unwrap();
+    assert_eq!(parameters(&loaded), written);
+
+    let residual = ResidualConfig::new(3).with_norm(NormKind::Rms);
+    write_tensors(&path, &[tensor("norm.weight", &[3])]).unwrap();
+    let loaded = load_parameters(residual.init(&init(1)), &path).unwrap();
+    assert_eq!(parameters(&loaded), [tensor("norm.weight", &[3])]);
 }
 
 #[test]

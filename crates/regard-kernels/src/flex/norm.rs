@@ -1,4 +1,4 @@
-//! Layer norm, its statistics computed once and its normalised values recomputed backward.
+//! Layer norm, and RMS norm, which is layer norm around 0 instead of the mean: values normalised again backward.
 
 #![expect(
     clippy::inline_always,
@@ -10,10 +10,12 @@ use burn::backend::flex::FlexTensor;
 use super::simd::{for_rows, sum, sum_pairs, sum_partial, vectorized};
 use super::{FusedOp, elements, matrix_shape, tensor};
 
-/// Operands: `x [N, D]`, `weight [D]`, `bias [D]`.
+/// Operands: `x [N, D]`, `weight [D]`, and `bias [D]` or nothing.
 #[derive(Clone, Debug)]
-pub(crate) struct LayerNormOp {
+pub(crate) struct NormOp {
     pub(crate) epsilon: f64,
+    /// Whether the mean of a row is taken off it.
+    pub(crate) centred: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -22,30 +24,41 @@ pub(crate) struct Saved {
     weight: FlexTensor,
 }
 
-/// Mean and inverse deviation of a row.
-#[inline(always)]
-fn statistics(row: &[f32], epsilon: f32) -> (f32, f32) {
-    let width = row.len() as f32;
-    let mean = sum(row, |x| x) / width;
-    let variance = sum(row, |x| (x - mean) * (x - mean)) / width;
-    (mean, 1.0 / (variance + epsilon).sqrt())
+impl NormOp {
+    /// The centre of a row and the inverse deviation from it.
+    #[inline(always)]
+    fn statistics(&self, row: &[f32]) -> (f32, f32) {
+        let centre = self.centre(row);
+        let variance = sum(row, |x| (x - centre) * (x - centre)) / row.len() as f32;
+        (centre, 1.0 / (variance + self.epsilon as f32).sqrt())
+    }
+
+    /// The mean, or 0.
+    #[inline(always)]
+    fn centre(&self, row: &[f32]) -> f32 {
+        if self.centred {
+            sum(row, |x| x) / row.len() as f32
+        } else {
+            0.0
+        }
+    }
 }
 
-impl FusedOp<3> for LayerNormOp {
+impl FusedOp<3> for NormOp {
     type Saved = Saved;
 
     fn forward(&self, inputs: [FlexTensor; 3], tracked: bool) -> (FlexTensor, Option<Saved>) {
         let [x, weight, bias] = inputs.map(|input| input.to_contiguous());
         let [_, width] = matrix_shape(&x);
-        let epsilon = self.epsilon as f32;
         let mut y = elements(&x).to_vec();
-        let (w, b) = (elements(&weight), elements(&bias));
+        let (w, mut b) = (elements(&weight), elements(&bias).to_vec());
+        b.resize(width, 0.0);
         for_rows(&mut y, width, |_, block| {
             vectorized(|| {
                 for row in block.chunks_exact_mut(width) {
-                    let (mean, inverse) = statistics(row, epsilon);
-                    for ((x, w), b) in row.iter_mut().zip(w).zip(b) {
-                        *x = (*x - mean) * inverse * w + b;
+                    let (centre, inverse) = self.statistics(row);
+                    for ((x, w), b) in row.iter_mut().zip(w).zip(&b) {
+                        *x = (*x - centre) * inverse * w + b;
                     }
                 }
             });
@@ -62,27 +75,27 @@ impl FusedOp<3> for LayerNormOp {
     ) -> [Option<FlexTensor>; 3] {
         let gradient = gradient.to_contiguous();
         let [rows, width] = matrix_shape(&saved.x);
-        let epsilon = self.epsilon as f32;
         let (x, w, g) = (
             elements(&saved.x),
             elements(&saved.weight),
             elements(&gradient),
         );
 
-        // With n = (x - mean) / deviation and h = g w: dx = (h - mean(h) - n mean(h n)) / deviation.
+        // With n = (x - centre) / deviation and h = g w: dx = (h - centre(h) - n mean(h n)) / deviation.
         let mut dx = g.to_vec();
         for_rows(&mut dx, width, |first, block| {
             let x = &x[first * width..][..block.len()];
             vectorized(|| {
                 for (x, dx) in x.chunks_exact(width).zip(block.chunks_exact_mut(width)) {
-                    let (mean, inverse) = statistics(x, epsilon);
+                    let (centre, inverse) = self.statistics(x);
                     for (h, w) in dx.iter_mut().zip(w) {
                         *h *= w;
                     }
-                    let mean_h = sum(dx, |h| h) / width as f32;
-                    let mean_hn = sum_pairs(dx, x, |h, x| h * (x - mean)) * inverse / width as f32;
+                    let centre_h = self.centre(dx);
+                    let mean_hn =
+                        sum_pairs(dx, x, |h, x| h * (x - centre)) * inverse / width as f32;
                     for (h, x) in dx.iter_mut().zip(x) {
-                        *h = (*h - mean_h - (x - mean) * inverse * mean_hn) * inverse;
+                        *h = (*h - centre_h - (x - centre) * inverse * mean_hn) * inverse;
                     }
                 }
             });
@@ -94,9 +107,9 @@ impl FusedOp<3> for LayerNormOp {
                 .chunks_exact(width)
                 .zip(g[block].chunks_exact(width))
             {
-                let (mean, inverse) = statistics(x, epsilon);
+                let (centre, inverse) = self.statistics(x);
                 for (((dw, db), x), g) in dw.iter_mut().zip(db.iter_mut()).zip(x).zip(g) {
-                    *dw += g * (x - mean) * inverse;
+                    *dw += g * (x - centre) * inverse;
                     *db += g;
                 }
             }

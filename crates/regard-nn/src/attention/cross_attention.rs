@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use regard_kernels::cross_attention;
 
-use super::multi_head::{Heads, QueryKeyNorm};
+use super::multi_head::{Heads, QueryKeyNorm, split_columns};
 use crate::{AttentionMask, AttentionOutput, Init, Layout, Linear, MultiHeadAttentionConfig, Pass};
 
 /// A sequence attends to another.
@@ -76,7 +76,7 @@ impl MultiHeadCrossAttention {
         let heads = config.heads();
         let widths = [heads.key_width(); 2];
         Self {
-            query: config.map(&[heads.query_width()], &init.at("query")),
+            query: config.map(&[config.d_model], &init.at("query")),
             key_value: config.map(&widths, &init.at("key_value")),
             output: config.map(&[config.d_model], &init.at("output")),
             query_key_norm: config.query_key_norm(init),
@@ -111,15 +111,9 @@ impl MultiHeadCrossAttention {
         if self.query_key_norm.is_none() {
             return key_value;
         }
-        let width = self.heads.key_width();
-        let part = |i: usize| {
-            let columns = i * width..(i + 1) * width;
-            key_value
-                .clone()
-                .slice([0..layout.batch, 0..layout.length, columns])
-        };
-        let key = QueryKeyNorm::key(part(0), self.heads.width);
-        Tensor::cat(vec![key, part(1)], 2)
+        let [key, value] = split_columns(&key_value, [self.heads.key_width(); 2]);
+        let key = QueryKeyNorm::key(key, self.heads.width);
+        Tensor::cat(vec![key, value], 2)
     }
 
     /// The form that blocks call: `x: [N, D]` to `[N, D]`, on projected keys and values.

@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::{MultiHeadCrossAttention, MultiHeadSelfAttention};
-use crate::{AttentionMask, AttentionOptions, Init, Linear, Normalizer, Pass};
+use crate::{AttentionMask, AttentionOptions, Init, Linear, Normalizer, Pass, Rotary};
 
 /// Sizes and form of multi-head attention.
 #[derive(Config, Debug)]
@@ -24,6 +24,17 @@ pub struct MultiHeadAttentionConfig {
     /// How scores become weights. Default softmax.
     #[config(default = "Normalizer::Softmax")]
     pub normalizer: Normalizer,
+    /// How far a position of self-attention sees to each side; see [`sliding_window_attention`](crate::sliding_window_attention).
+    /// Default: everything.
+    #[config(default = "None")]
+    pub window: Option<usize>,
+    /// How queries and keys of self-attention are turned by their position. Default: not at all.
+    #[config(default = "None")]
+    pub rotary: Option<Rotary>,
+    /// Distance from which on the [`RelativeVectors`](crate::RelativeVectors) of self-attention are the same; they are added
+    /// to the keys alone, since the paper finds (table 3) that adding them to the values as well changes nothing. Default: none are.
+    #[config(default = "None")]
+    pub relative: Option<usize>,
     /// Whether the maps have biases. Default true, as in PyTorch; the paper has none.
     #[config(default = true)]
     pub bias: bool,
@@ -78,7 +89,8 @@ impl MultiHeadAttentionConfig {
 
     /// Maps side by side to the given widths, each initialised as if alone.
     pub(super) fn map(&self, widths: &[usize], init: &Init) -> Linear {
-        Linear::packed(self.d_model, widths, self.bias, init)
+        let map = Linear::packed(self.d_model, widths, init);
+        if self.bias { map } else { map.without_bias() }
     }
 }
 
@@ -94,9 +106,13 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    /// Width of all queries.
-    pub(super) fn query_width(self) -> usize {
-        self.queries * self.width
+    /// Widths of all queries, all keys and all values.
+    pub(super) fn widths(self) -> [usize; 3] {
+        [
+            self.queries * self.width,
+            self.key_width(),
+            self.key_width(),
+        ]
     }
 
     /// Width of all keys, and of all values.
@@ -169,4 +185,14 @@ fn unit(x: Tensor<3>, width: usize) -> Tensor<4> {
     let x = x.reshape([batch, length, all / width, width]);
     let lengths = (x.clone().square().sum_dim(3) + 1e-12).sqrt(); // [B, L, H, 1]
     x / lengths
+}
+
+/// Cuts `[B, T, W]` into tensors of the given widths.
+pub(super) fn split_columns<const P: usize>(x: &Tensor<3>, widths: [usize; P]) -> [Tensor<3>; P] {
+    let [batch, length, _] = x.dims();
+    let mut end = 0;
+    widths.map(|width| {
+        end += width;
+        x.clone().slice([0..batch, 0..length, end - width..end])
+    })
 }

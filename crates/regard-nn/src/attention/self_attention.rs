@@ -4,10 +4,11 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use regard_kernels::{attention, self_attention};
 
-use super::multi_head::{Heads, QueryKeyNorm};
+use super::multi_head::{Heads, QueryKeyNorm, split_columns};
 use crate::{
-    AttentionMask, AttentionOutput, Init, KeyValueCache, Layout, Linear, MultiHeadAttentionConfig,
-    Pass,
+    AttentionMask, AttentionOptions, AttentionOutput, Init, KeyValueCache, Layout, Linear,
+    MultiHeadAttentionConfig, Pass, RelativeVectors, RelativeVectorsConfig, Rotary,
+    sliding_window_attention,
 };
 
 /// A sequence attends to itself.
@@ -17,7 +18,9 @@ use crate::{
 /// y       = attention(q, k, v) W_output + b_output           [B, T, D]
 /// ```
 ///
-/// with [`attention`] computing every head by itself. With `query_key_norm`, [`QueryKeyNorm`] stands before it.
+/// with [`attention`] computing every head by itself. The configuration may put more before it, in this order:
+/// [`QueryKeyNorm`], [`Rotary`] positions, [`RelativeVectors`] as a bias on the scores, a window
+/// ([`sliding_window_attention`], as long as there is no bias, which has a number for each pair).
 ///
 /// # Shapes
 ///
@@ -73,6 +76,10 @@ pub struct MultiHeadSelfAttention {
     /// From the joined heads back, `[D, D]`.
     pub output: Linear,
     query_key_norm: Option<QueryKeyNorm>,
+    relative: Option<RelativeVectors>,
+    #[module(skip)]
+    rotary: Option<Rotary>,
+    window: Option<usize>,
     #[module(skip)]
     heads: Heads,
 }
@@ -80,11 +87,17 @@ pub struct MultiHeadSelfAttention {
 impl MultiHeadSelfAttention {
     pub(super) fn new(config: &MultiHeadAttentionConfig, init: &Init) -> Self {
         let heads = config.heads();
-        let widths = [heads.query_width(), heads.key_width(), heads.key_width()];
         Self {
-            qkv: config.map(&widths, &init.at("qkv")),
+            qkv: config.map(&heads.widths(), &init.at("qkv")),
             output: config.map(&[config.d_model], &init.at("output")),
             query_key_norm: config.query_key_norm(init),
+            relative: config.relative.map(|max_distance| {
+                RelativeVectorsConfig::new(heads.width, max_distance)
+                    .with_values(false)
+                    .init(&init.at("relative"))
+            }),
+            rotary: config.rotary,
+            window: config.window,
             heads,
         }
     }
@@ -112,34 +125,73 @@ impl MultiHeadSelfAttention {
         cache: Option<&mut KeyValueCache>,
         pass: &Pass,
     ) -> (Tensor<2>, Option<Tensor<4>>) {
-        let Heads { queries, keys, .. } = self.heads;
         let qkv = layout.unflatten(self.qkv.forward(x));
-        let mut options = self.heads.options(mask, pass);
+        let mut options = self.heads.options(self.windowed(mask), pass);
         options.bias = bias;
-        let attended = if cache.is_none() && queries == keys && self.query_key_norm.is_none() {
+        let attended = if cache.is_none() && self.is_plain() {
             self_attention(qkv, options)
         } else {
-            let [mut query, mut key, value] = self.split(&qkv);
-            if let Some(norm) = &self.query_key_norm {
-                let width = self.heads.width;
-                (query, key) = (norm.query(query, width), QueryKeyNorm::key(key, width));
-                options.scale = Some(1.0);
-            }
-            let (key, value) = match cache {
-                Some(cache) => cache.append(key, value),
-                None => (key, value),
-            };
-            attention(query, key, value, options)
+            self.attend_apart(&qkv, cache, options)
         };
         let context = self.output.forward(Layout::flatten(attended.context));
         (context, attended.weights)
     }
 
-    /// Queries, keys and values apart.
-    fn split(&self, qkv: &Tensor<3>) -> [Tensor<3>; 3] {
-        let [batch, length, _] = qkv.dims();
-        let (query, key) = (self.heads.query_width(), self.heads.key_width());
-        let columns = [0..query, query..query + key, query + key..query + 2 * key];
-        columns.map(|columns| qkv.clone().slice([0..batch, 0..length, columns]))
+    /// With what stands between the projections and the scores.
+    fn attend_apart(
+        &self,
+        qkv: &Tensor<3>,
+        cache: Option<&mut KeyValueCache>,
+        mut options: AttentionOptions,
+    ) -> AttentionOutput {
+        let Heads {
+            queries,
+            keys,
+            width,
+            ..
+        } = self.heads;
+        let [mut query, mut key, value] = split_columns(qkv, self.heads.widths());
+        if let Some(norm) = &self.query_key_norm {
+            (query, key) = (norm.query(query, width), QueryKeyNorm::key(key, width));
+            options.scale = Some(1.0);
+        }
+        if let Some(rotary) = &self.rotary {
+            let offset = [cache.as_ref().map_or(0, |cache| cache.length())];
+            query = rotary.rotate(query, queries, &offset);
+            key = rotary.rotate(key, keys, &offset);
+        }
+        let (key, value) = match cache {
+            Some(cache) => cache.append(key, value),
+            None => (key, value),
+        };
+        let [t, s] = [query.dims()[1], key.dims()[1]];
+        if let Some(relative) = &self.relative {
+            let scores = relative.scores(query.clone(), s, options.scale);
+            options.bias = Some(match options.bias {
+                Some(bias) => bias + scores,
+                None => scores,
+            });
+        }
+        if self.window.is_some() && options.bias.is_none() && t == s {
+            sliding_window_attention(query, key, value, options)
+        } else {
+            attention(query, key, value, options)
+        }
+    }
+
+    /// Whether attention is all that stands between the projections and the output.
+    fn is_plain(&self) -> bool {
+        self.heads.queries == self.heads.keys
+            && self.query_key_norm.is_none()
+            && self.relative.is_none()
+            && self.rotary.is_none()
+            && self.window.is_none()
+    }
+
+    fn windowed(&self, mask: AttentionMask) -> AttentionMask {
+        match self.window {
+            Some(window) => mask.and(AttentionMask::window(window, window)),
+            None => mask,
+        }
     }
 }

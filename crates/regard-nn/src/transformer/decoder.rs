@@ -4,16 +4,17 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::encoder::Parts;
+use super::self_attention::{Past, SelfAttention, multi_head};
 use super::{TransformerConfig, TransformerMemory};
 use crate::{
-    AttentionKind, AttentionMap, AttentionMask, FeedForward, Init, KeyValueCache, LayerNorm,
-    Layout, MultiHeadCrossAttention, MultiHeadSelfAttention, Pass, Residual,
+    AttentionKind, AttentionMap, AttentionMask, FeedForward, Init, Layout, MultiHeadCrossAttention,
+    Norm, Pass, Residual,
 };
 
 /// Causal self-attention, cross-attention, feed-forward, each inside a residual connection.
 #[derive(Module, Debug)]
 pub(super) struct DecoderLayer {
-    self_attention: MultiHeadSelfAttention,
+    self_attention: SelfAttention,
     self_attention_residual: Residual,
     cross_attention: MultiHeadCrossAttention,
     cross_attention_residual: Residual,
@@ -25,7 +26,7 @@ pub(super) struct DecoderLayer {
 #[derive(Module, Debug)]
 pub(super) struct Decoder {
     layers: Vec<DecoderLayer>,
-    norm: Option<LayerNorm>,
+    norm: Option<Norm>,
 }
 
 /// What one layer looked at: the target's past, and the source.
@@ -38,12 +39,12 @@ impl DecoderLayer {
     fn new(config: &TransformerConfig, init: &Init) -> Self {
         let parts = Parts::new(config);
         Self {
-            self_attention: parts.attention.init_self(&init.at("self_attention")),
-            self_attention_residual: parts.residual(&init.at("self_attention_residual")),
-            cross_attention: parts.attention.init_cross(&init.at("cross_attention")),
-            cross_attention_residual: parts.residual(&init.at("cross_attention_residual")),
+            self_attention: SelfAttention::new(config, &init.at("self_attention")),
+            self_attention_residual: parts.residual.init(&init.at("self_attention_residual")),
+            cross_attention: multi_head(config).init_cross(&init.at("cross_attention")),
+            cross_attention_residual: parts.residual.init(&init.at("cross_attention_residual")),
             feed_forward: parts.feed_forward.init(&init.at("feed_forward")),
-            feed_forward_residual: parts.residual(&init.at("feed_forward_residual")),
+            feed_forward_residual: parts.residual.init(&init.at("feed_forward_residual")),
         }
     }
 
@@ -52,7 +53,7 @@ impl DecoderLayer {
         x: Tensor<2>,
         layout: Layout,
         memory: (&Tensor<3>, &AttentionMask),
-        cache: Option<&mut KeyValueCache>,
+        (bias, history): (Option<&Tensor<4>>, Option<&mut Past>),
         pass: &Pass,
     ) -> (Tensor<2>, LayerWeights) {
         let (mut past, mut source) = (None, None);
@@ -60,10 +61,10 @@ impl DecoderLayer {
         let x = self
             .self_attention_residual
             .forward(x, layout, &attending, |x| {
-                let mask = AttentionMask::causal();
+                let (mask, bias) = (AttentionMask::causal(), bias.cloned());
                 let attended = self
                     .self_attention
-                    .attend(x, layout, mask, None, cache, &attending);
+                    .attend(x, layout, mask, bias, history, &attending);
                 past = attended.1;
                 attended.0
             });
@@ -105,21 +106,27 @@ impl Decoder {
             .collect()
     }
 
-    /// `x: [N, D]` to `[N, D]`, and the maps that the pass wants. With caches, one per layer, `x` holds the positions
-    /// that follow those in them.
+    /// What each layer keeps, before the first position.
+    pub(super) fn start(&self) -> Vec<Past> {
+        let layers = self.layers.iter();
+        layers.map(|layer| layer.self_attention.start()).collect()
+    }
+
+    /// `x: [N, D]` to `[N, D]`, and the maps that the pass wants. The bias broadcasts to the scores of every self-attention.
+    /// With a history, one entry per layer, `x` holds the positions that follow it.
     pub(super) fn forward(
         &self,
         mut x: Tensor<2>,
         layout: Layout,
         memory: &TransformerMemory,
-        mut caches: Option<&mut Vec<KeyValueCache>>,
+        (bias, mut history): (Option<&Tensor<4>>, Option<&mut Vec<Past>>),
         pass: &Pass,
     ) -> (Tensor<2>, Vec<AttentionMap>) {
         let mut maps = Vec::new();
         for (layer, block) in self.layers.iter().enumerate() {
-            let cache = caches.as_mut().map(|caches| &mut caches[layer]);
+            let past = history.as_mut().map(|history| &mut history[layer]);
             let memory = (&memory.key_values[layer], &memory.mask);
-            let (y, weights) = block.forward(x, layout, memory, cache, &pass.nth(layer));
+            let (y, weights) = block.forward(x, layout, memory, (bias, past), &pass.nth(layer));
             x = y;
             let kinds = [
                 (AttentionKind::Decoder, weights.past),

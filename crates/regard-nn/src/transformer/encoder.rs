@@ -4,15 +4,16 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::TransformerConfig;
+use super::self_attention::SelfAttention;
 use crate::{
-    AttentionKind, AttentionMap, AttentionMask, FeedForward, FeedForwardConfig, Init, LayerNorm,
-    Layout, MultiHeadAttentionConfig, MultiHeadSelfAttention, Pass, Residual, ResidualForm,
+    AttentionKind, AttentionMap, AttentionMask, FeedForward, FeedForwardConfig, Init, Layout, Norm,
+    Pass, Residual, ResidualConfig, ResidualForm,
 };
 
 /// Self-attention, then feed-forward, each inside a residual connection.
 #[derive(Module, Debug)]
 pub(super) struct EncoderLayer {
-    self_attention: MultiHeadSelfAttention,
+    self_attention: SelfAttention,
     self_attention_residual: Residual,
     feed_forward: FeedForward,
     feed_forward_residual: Residual,
@@ -22,37 +23,39 @@ pub(super) struct EncoderLayer {
 #[derive(Module, Debug)]
 pub(super) struct Encoder {
     layers: Vec<EncoderLayer>,
-    norm: Option<LayerNorm>,
+    norm: Option<Norm>,
 }
 
 /// The parts that encoder and decoder layers share.
 pub(super) struct Parts {
-    pub(super) attention: MultiHeadAttentionConfig,
     pub(super) feed_forward: FeedForwardConfig,
-    d_model: usize,
-    dropout: f64,
-    pre_norm: bool,
+    pub(super) residual: ResidualConfig,
 }
 
 impl Parts {
     pub(super) fn new(config: &TransformerConfig) -> Self {
         Self {
-            attention: MultiHeadAttentionConfig::new(config.d_model, config.n_heads)
-                .with_dropout(config.attention_dropout),
-            feed_forward: FeedForwardConfig::new(config.d_model, config.d_ff),
-            d_model: config.d_model,
-            dropout: config.dropout,
-            pre_norm: config.residual == ResidualForm::Pre,
+            feed_forward: FeedForwardConfig::new(config.d_model, config.d_ff)
+                .with_activation(config.activation)
+                .with_bias(config.bias),
+            residual: ResidualConfig::new(config.d_model)
+                .with_dropout(config.dropout)
+                .with_pre_norm(config.residual == ResidualForm::Pre)
+                .with_norm(config.norm)
+                .with_epsilon(config.norm_epsilon),
         }
     }
 
-    pub(super) fn residual(&self, init: &Init) -> Residual {
-        Residual::new(self.d_model, self.dropout, self.pre_norm, init)
-    }
-
-    pub(super) fn final_norm(&self, init: &Init) -> Option<LayerNorm> {
-        self.pre_norm
-            .then(|| LayerNorm::new(self.d_model, &init.at("norm")))
+    /// Behind the last layer, where nothing has normalised the sums.
+    pub(super) fn final_norm(&self, init: &Init) -> Option<Norm> {
+        let ResidualConfig {
+            d_model,
+            pre_norm,
+            norm,
+            epsilon,
+            ..
+        } = self.residual;
+        pre_norm.then(|| norm.init(d_model, epsilon, &init.at("norm")))
     }
 }
 
@@ -60,10 +63,10 @@ impl EncoderLayer {
     fn new(config: &TransformerConfig, init: &Init) -> Self {
         let parts = Parts::new(config);
         Self {
-            self_attention: parts.attention.init_self(&init.at("self_attention")),
-            self_attention_residual: parts.residual(&init.at("self_attention_residual")),
+            self_attention: SelfAttention::new(config, &init.at("self_attention")),
+            self_attention_residual: parts.residual.init(&init.at("self_attention_residual")),
             feed_forward: parts.feed_forward.init(&init.at("feed_forward")),
-            feed_forward_residual: parts.residual(&init.at("feed_forward_residual")),
+            feed_forward_residual: parts.residual.init(&init.at("feed_forward_residual")),
         }
     }
 
@@ -71,7 +74,7 @@ impl EncoderLayer {
         &self,
         x: Tensor<2>,
         layout: Layout,
-        mask: &AttentionMask,
+        (mask, bias): (&AttentionMask, Option<&Tensor<4>>),
         pass: &Pass,
     ) -> (Tensor<2>, Option<Tensor<4>>) {
         let mut weights = None;
@@ -79,9 +82,10 @@ impl EncoderLayer {
         let x = self
             .self_attention_residual
             .forward(x, layout, &attending, |x| {
-                let attended =
-                    self.self_attention
-                        .attend(x, layout, mask.clone(), None, None, &attending);
+                let (mask, bias) = (mask.clone(), bias.cloned());
+                let attended = self
+                    .self_attention
+                    .attend(x, layout, mask, bias, None, &attending);
                 weights = attended.1;
                 attended.0
             });
@@ -104,17 +108,17 @@ impl Encoder {
         }
     }
 
-    /// `x: [N, D]` to `[N, D]`, and the maps that the pass wants.
+    /// `x: [N, D]` to `[N, D]`, and the maps that the pass wants. The bias broadcasts to the scores of every layer.
     pub(super) fn forward(
         &self,
         mut x: Tensor<2>,
         layout: Layout,
-        mask: &AttentionMask,
+        (mask, bias): (&AttentionMask, Option<&Tensor<4>>),
         pass: &Pass,
     ) -> (Tensor<2>, Vec<AttentionMap>) {
         let mut maps = Vec::new();
         for (layer, block) in self.layers.iter().enumerate() {
-            let (y, weights) = block.forward(x, layout, mask, &pass.nth(layer));
+            let (y, weights) = block.forward(x, layout, (mask, bias), &pass.nth(layer));
             x = y;
             maps.extend(weights.map(|weights| AttentionMap {
                 kind: AttentionKind::Encoder,

@@ -13,15 +13,15 @@ const TOLERANCE: f64 = 1e-5;
 pub(crate) struct Case {
     /// The bytes of a safetensors file.
     fixture: &'static [u8],
-    name: &'static str,
+    name: String,
     got: Named,
 }
 
 impl Case {
-    pub(crate) fn new(fixture: &'static [u8], name: &'static str) -> Self {
+    pub(crate) fn new(fixture: &'static [u8], name: &str) -> Self {
         Self {
             fixture,
-            name,
+            name: name.into(),
             got: Named::new(),
         }
     }

@@ -32,6 +32,11 @@ pub(crate) trait Kind: Module {
         pass: &Pass,
     ) -> AttentionOutput;
 
+    /// The mask that it keeps when called with `mask`: with rules of its own, where it has some.
+    fn mask(&self, mask: AttentionMask) -> AttentionMask {
+        mask
+    }
+
     /// The same under a causal mask (or over a memory without mask, for a kind that is no self-attention), with what a
     /// decoder keeps between its steps: contexts `[B, T, D]`, one query at a time. `None` for a kind that has no steps.
     fn step_by_step(&self, _query: Tensor<3>, _memory: Tensor<3>) -> Option<Tensor<3>> {
@@ -193,6 +198,7 @@ pub(crate) fn weights_are_distributions_over_what_is_visible<K: Kind>(
         let [query, memory] = subject.inputs(device);
         let pass = Pass::evaluation().with_attention();
         let output = subject.kind.attend(query, memory, mask.clone(), &pass);
+        let mask = subject.kind.mask(mask);
         let weights = output.weights.expect("asked for");
         let [batch, heads, t, s] = weights.dims();
         assert_eq!([batch, s], [B, S], "{}", subject.name);

@@ -15,6 +15,8 @@ pub(crate) struct Subject<M> {
     pub(crate) name: String,
     pub(crate) model: M,
     pub(crate) device: Device,
+    /// Rows of its self-attention maps sum to 1, rather than to less.
+    pub(crate) whole_maps: bool,
 }
 
 macro_rules! tests {
@@ -304,7 +306,15 @@ pub(crate) fn maps_are_distributions_over_what_is_visible<M: Seq2Seq>(subject: &
                 AttentionKind::Decoder => query + 1,
             };
             let sum: f32 = row.iter().sum();
-            assert!((sum - 1.0).abs() < 1e-5, "{place}: a row sums to {sum}");
+            let whole = subject.whole_maps || map.kind == AttentionKind::Cross;
+            // In a window, a query that is padding may have nothing but padding around it.
+            let is_padding = map.kind == AttentionKind::Encoder && query >= visible;
+            let is_right = if whole {
+                (sum - 1.0).abs() < 1e-5 || (is_padding && sum == 0.0)
+            } else {
+                sum < 1.0
+            };
+            assert!(is_right, "{place}: a row sums to {sum}");
             assert!(row.iter().all(|&weight| weight >= 0.0), "{place}: negative");
             let blocked = &row[visible..];
             assert!(
@@ -333,6 +343,7 @@ pub(crate) fn a_plain_device_computes_what_an_autodiff_device_does<M: Seq2Seq + 
         name: subject.name.clone(),
         model: subject.model.valid(),
         device: subject.device.clone().without_autodiff(),
+        whole_maps: subject.whole_maps,
     };
     let sentences = sentences();
     let expected = forward(subject, &sentences, NO_PADDING);

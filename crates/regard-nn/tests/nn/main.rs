@@ -1,6 +1,7 @@
 //! What every model and layer of the crate is held to: laws first, then PyTorch's numbers, then learning.
 
 mod attention;
+mod blocks;
 mod case;
 mod formula;
 mod kinds;
@@ -9,6 +10,7 @@ mod layers;
 mod learning;
 mod parity;
 mod parts;
+mod positions;
 mod refusals;
 mod sentences;
 mod transformer;

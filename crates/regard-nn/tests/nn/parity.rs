@@ -256,6 +256,7 @@ fn whole_model() {
             decoder_layers: 2,
             residual,
             tie,
+            output_bias: tie == Tying::None,
             ..TransformerConfig::default()
         };
         let model = config.init(

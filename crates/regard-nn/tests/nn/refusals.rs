@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor};
 use regard_nn::{
-    AttentionMask, Batch, Init, KeyValueCache, Linear, MultiHeadAttentionConfig, Pass, Source,
-    TargetRows, TransformerConfig,
+    AttentionMask, Batch, Init, KeyValueCache, LayerNorm, Linear, MultiHeadAttentionConfig, Pass,
+    RmsNorm, Source, TargetRows, TransformerConfig,
 };
 
 fn init() -> Init {
@@ -84,4 +84,16 @@ fn a_cache_that_meets_other_rows() {
         let part = Tensor::zeros([rows, 1, 6], &device);
         cache.append(part.clone(), part);
     }
+}
+
+#[test]
+#[should_panic(expected = "layer_norm: expected weight and bias of 5")]
+fn rows_that_a_layer_norm_is_not_for() {
+    LayerNorm::new(3, &init()).forward(Tensor::zeros([2, 5], &Device::flex()));
+}
+
+#[test]
+#[should_panic(expected = "rms_norm: expected a weight of 5")]
+fn rows_that_an_rms_norm_is_not_for() {
+    RmsNorm::new(3, &init()).forward(Tensor::zeros([2, 5], &Device::flex()));
 }

@@ -3,8 +3,9 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use regard_nn::{
-    AttentionKind, Init, Key, Pass, ResidualForm, Seq2Seq, Transformer, TransformerConfig, Tying,
-    cross_entropy,
+    Activation, AttentionKind, FeatureMap, Init, Key, NormKind, Normalizer, Pass, PositionKind,
+    ResidualForm, RotaryPairing, SelfAttentionKind, Seq2Seq, SinusoidLayout, Transformer,
+    TransformerConfig, Tying, Wavelengths, cross_entropy,
 };
 
 use crate::laws::{self, Subject};
@@ -32,6 +33,81 @@ fn configs() -> Vec<TransformerConfig> {
     configs
 }
 
+/// One of each choice that is not the default, two or three together.
+fn choices() -> Vec<TransformerConfig> {
+    let base = || TransformerConfig {
+        output_bias: true,
+        ..small(4, 6, 11, [2, 2])
+    };
+    vec![
+        TransformerConfig {
+            attention: SelfAttentionKind::Window,
+            window: Some(3),
+            positions: PositionKind::None,
+            normalizer: Normalizer::Sparsemax,
+            ..base()
+        },
+        TransformerConfig {
+            attention: SelfAttentionKind::Window,
+            window: Some(2),
+            positions: PositionKind::Alibi,
+            n_kv_heads: Some(2),
+            ..base()
+        },
+        TransformerConfig {
+            attention: SelfAttentionKind::Linear,
+            positions: PositionKind::Learned,
+            max_positions: Some(30),
+            norm: NormKind::Rms,
+            ..base()
+        },
+        TransformerConfig {
+            attention: SelfAttentionKind::Linear,
+            feature_map: Some(FeatureMap::Relu),
+            sinusoid_layout: Some(SinusoidLayout::Halves),
+            sinusoid_wavelengths: Some(Wavelengths::Inclusive),
+            position_start: Some(2),
+            embedding_scale: false,
+            ..base()
+        },
+        TransformerConfig {
+            attention: SelfAttentionKind::Memory,
+            memory_slots: Some(5),
+            activation: Activation::Swiglu,
+            ..base()
+        },
+        TransformerConfig {
+            positions: PositionKind::Rotary,
+            n_kv_heads: Some(1),
+            query_key_norm: true,
+            activation: Activation::Gelu,
+            bias: false,
+            ..base()
+        },
+        TransformerConfig {
+            positions: PositionKind::Rotary,
+            rotary_pairing: Some(RotaryPairing::Halves),
+            norm: NormKind::Rms,
+            residual: ResidualForm::Post,
+            ..base()
+        },
+        TransformerConfig {
+            positions: PositionKind::T5,
+            position_buckets: Some(8),
+            max_distance: Some(12),
+            normalizer: Normalizer::Entmax15,
+            ..base()
+        },
+        TransformerConfig {
+            positions: PositionKind::Shaw,
+            max_distance: Some(4),
+            query_key_norm: true,
+            activation: Activation::Silu,
+            ..base()
+        },
+    ]
+}
+
 fn small(n_heads: usize, per_head: usize, d_ff: usize, layers: [usize; 2]) -> TransformerConfig {
     let [encoder_layers, decoder_layers] = layers;
     TransformerConfig {
@@ -52,11 +128,13 @@ fn model(config: &TransformerConfig, device: &Device) -> Transformer {
 }
 
 fn subjects(device: &Device) -> Vec<Subject<Transformer>> {
-    let configs = configs().into_iter();
+    let configs = configs().into_iter().chain(choices());
     let subject = |config: TransformerConfig| Subject {
         name: format!("{config:?}"),
         model: model(&config, device),
         device: device.clone(),
+        // The rest of a row lies on the slots.
+        whole_maps: config.attention != SelfAttentionKind::Memory,
     };
     configs.map(subject).collect()
 }
@@ -238,7 +316,7 @@ fn parameters_are_as_many_as_by_hand() {
         let vocabularies = match config.tie {
             Tying::All => target * d,
             Tying::Output => (source + target) * d,
-            Tying::None => (source + target) * d + (d + 1) * target,
+            Tying::None => (source + 2 * target) * d,
         };
         let expected = stacks + final_norms + vocabularies;
         assert_eq!(model.num_params(), expected, "{config:?}");

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use regard_decode::{DecodeBench, bench_decode, size_problem};
+use regard_decode::{DecodeBench, bench_decode};
 use regard_nn::{ModelConfig, TransformerConfig};
 use regard_text::SpecialIds;
 use regard_train::{TrainBench, bench_train};
@@ -94,7 +94,7 @@ fn model(shape: &ShapeOptions) -> Result<ModelConfig> {
     };
     let mut problems = config.problems();
     let config = ModelConfig::Transformer(config);
-    problems.extend(size_problem(&config, shape.vocabulary));
+    problems.extend(config.size_problem(shape.vocabulary));
     for (key, least, value) in [
         // The special ids, and a token to say.
         ("vocabulary", SpecialIds::TOKENS.len() + 1, shape.vocabulary),

@@ -1,0 +1,82 @@
+//! How a stack of layers knows the order of tokens.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use super::{PositionKind, TransformerConfig};
+use crate::{
+    Init, Layout, LearnedPositions, LearnedPositionsConfig, RelativeBuckets, RelativeBucketsConfig,
+    Sinusoids, alibi_bias,
+};
+
+/// The part of the positions that the layers of a stack share; what is a layer's own (rotary, Shaw) is in its attention.
+#[derive(Module, Debug)]
+pub(super) struct Positions {
+    learned: Option<LearnedPositions>,
+    buckets: Option<RelativeBuckets>,
+    #[module(skip)]
+    fixed: Fixed,
+}
+
+/// Positions without parameters.
+#[derive(Clone, Copy, Debug)]
+enum Fixed {
+    None,
+    Sinusoids(Sinusoids),
+    Alibi { n_heads: usize },
+}
+
+impl Positions {
+    /// Positions of the encoder, whose attention sees both directions, or of the decoder.
+    pub(super) fn new(config: &TransformerConfig, bidirectional: bool, init: &Init) -> Self {
+        let kind = config.positions;
+        let learned = || {
+            let positions = config.max_positions().expect("learned positions");
+            LearnedPositionsConfig::new(positions, config.d_model).init(&init.at("learned"))
+        };
+        let buckets = || {
+            let mut buckets =
+                RelativeBucketsConfig::new(config.n_heads).with_bidirectional(bidirectional);
+            buckets.n_buckets = config.position_buckets.unwrap_or(buckets.n_buckets);
+            buckets.max_distance = config.max_distance.unwrap_or(buckets.max_distance);
+            buckets.init(&init.at("buckets"))
+        };
+        Self {
+            learned: (kind == PositionKind::Learned).then(learned),
+            buckets: (kind == PositionKind::T5).then(buckets),
+            fixed: match kind {
+                PositionKind::Sinusoidal => Fixed::Sinusoids(Sinusoids {
+                    layout: config.sinusoid_layout.unwrap_or_default(),
+                    wavelengths: config.sinusoid_wavelengths.unwrap_or_default(),
+                    start: config.position_start.unwrap_or(0),
+                }),
+                PositionKind::Alibi => Fixed::Alibi {
+                    n_heads: config.n_heads,
+                },
+                _ => Fixed::None,
+            },
+        }
+    }
+
+    /// Adds to embeddings `[N, D]` what says where they stand, the first of each row at position `offset`.
+    pub(super) fn add(&self, x: Tensor<2>, layout: Layout, offset: usize) -> Tensor<2> {
+        let [_, d_model] = x.dims();
+        let positions = match (&self.learned, self.fixed) {
+            (Some(learned), _) => learned.forward(offset, layout.length),
+            (None, Fixed::Sinusoids(sinusoids)) => {
+                sinusoids.table(offset, layout.length, d_model, &x.device())
+            }
+            (None, _) => return x,
+        };
+        Layout::flatten(layout.unflatten(x) + positions.unsqueeze())
+    }
+
+    /// What the distance between query and key adds to the scores of `t` queries, the last at the last of `s` keys.
+    pub(super) fn bias(&self, [t, s]: [usize; 2], x: &Tensor<2>) -> Option<Tensor<4>> {
+        match (&self.buckets, self.fixed) {
+            (Some(buckets), _) => Some(buckets.bias([t, s])),
+            (None, Fixed::Alibi { n_heads }) => Some(alibi_bias(n_heads, [t, s], &x.device())),
+            (None, _) => None,
+        }
+    }
+}
