@@ -40,8 +40,15 @@ cargo check --locked --package regard-nn
 step "tests"
 cargo test --locked --release --workspace
 
-# The tests built it; it asserts that it learned.
-"${CARGO_TARGET_DIR:-target}/release/examples/attention" | tail -n 1
+# The tests built them; each asserts that it learned.
+for example in crates/regard-nn/examples/*; do
+    name=$(basename "$example" .rs)
+    printf '%s: ' "$name"
+    "${CARGO_TARGET_DIR:-target}/release/examples/$name" | tail -n 1
+done
+
+step "benchmarks run"
+cargo bench --locked --workspace --bench attention -- --max-length 256
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items

@@ -53,7 +53,7 @@ pub(crate) fn warn_of_truncation(truncated: usize, arguments: &Arguments) {
     if truncated > 0 && !arguments.quiet {
         let lines = count(truncated, "line");
         complain(&format!(
-            "warning: cut to `decode.max_source_length` tokens: {lines}"
+            "warning: cut to `decode.max_source_length` tokens or the model's positions: {lines}"
         ));
     }
 }

@@ -77,7 +77,9 @@ fn ten_thousand_words_are_cut_and_counted() {
     let place = Place::with_run();
     let text = format!("a\n{}\nb\n", "a b ".repeat(5_000));
     let ran = place.run_on(&TRANSLATE, text.as_str());
-    ran.says(&["warning: cut to `decode.max_source_length` tokens: 1 line\n"]);
+    ran.says(&[
+        "warning: cut to `decode.max_source_length` tokens or the model's positions: 1 line\n",
+    ]);
     assert_eq!(ran.succeeds().lines().count(), 3);
     let quiet = place.run_on(&["translate", "runs/tiny", "-q"], text.as_str());
     assert_eq!(quiet.stderr, "");

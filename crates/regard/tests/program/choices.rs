@@ -1,0 +1,158 @@
+//! What `[model]` lets one choose, from training to attention, and what it refuses.
+
+use crate::support::Place;
+
+/// Assignments that together try every choice.
+const CHOICES: [&[&str]; 8] = [
+    &["attention=window", "window=2", "normalizer=sparsemax"],
+    &["attention=linear", "feature_map=relu", "norm=rms"],
+    &["attention=memory", "memory_slots=3", "activation=geglu"],
+    &[
+        "positions=learned",
+        "max_positions=12",
+        "tie=none",
+        "output_bias=true",
+    ],
+    &[
+        "positions=rotary",
+        "n_kv_heads=1",
+        "query_key_norm=true",
+        "bias=false",
+    ],
+    &[
+        "positions=alibi",
+        "attention=window",
+        "activation=gelu_tanh",
+    ],
+    &[
+        "positions=t5",
+        "position_buckets=8",
+        "max_distance=9",
+        "normalizer=entmax15",
+    ],
+    &[
+        "positions=shaw",
+        "max_distance=3",
+        "residual=post",
+        "activation=glu",
+    ],
+];
+
+fn train<'a>(assignments: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["train", "tiny.toml", "--set", "data.max_length=11"];
+    for assignment in assignments {
+        arguments.extend(["--set", assignment]);
+    }
+    arguments.extend(more);
+    arguments
+}
+
+#[test]
+fn every_choice_trains_goes_on_translates_and_shows_its_attention() {
+    for choice in CHOICES {
+        let place = Place::new();
+        let assignments: Vec<String> = choice.iter().map(|key| format!("model.{key}")).collect();
+        place
+            .run(&train(&assignments, &["--set", "train.steps=2"]))
+            .succeeds();
+        place.run(&train(&assignments, &["--resume"])).succeeds();
+        assert_eq!(
+            place.logged("runs/tiny/log.jsonl"),
+            [1, 2, 3, 4],
+            "{choice:?}"
+        );
+        let resumed = place.read("runs/tiny/checkpoints/step-000004/model.safetensors");
+
+        let whole = Place::new();
+        whole.run(&train(&assignments, &[])).succeeds();
+        let expected = whole.read("runs/tiny/checkpoints/step-000004/model.safetensors");
+        assert!(
+            resumed == expected,
+            "{choice:?}: the weights differ after resuming"
+        );
+
+        // A batch, and a line beyond any learned position.
+        let lines = "a b c\nd e f g h i j k l m n o p q\n\na\n";
+        let translated = place.run_on(&["translate", "runs/tiny"], lines).succeeds();
+        assert_eq!(translated.lines().count(), 4, "{choice:?}");
+        let alone: Vec<String> = lines
+            .lines()
+            .map(|line| {
+                place
+                    .run_on(&["translate", "runs/tiny"], format!("{line}\n"))
+                    .succeeds()
+            })
+            .collect();
+        assert_eq!(
+            translated,
+            alone.concat(),
+            "{choice:?}: a batch is its lines alone"
+        );
+        place.run(&["attend", "runs/tiny", "a b"]).succeeds();
+    }
+}
+
+#[test]
+fn sources_beyond_the_learned_positions_are_cut_and_counted() {
+    let place = Place::new();
+    let assignments = ["model.positions=learned", "model.max_positions=12"].map(String::from);
+    place.run(&train(&assignments, &[])).succeeds();
+    let line = |words: usize| format!("{}\n", ["a"; 20][..words].join(" "));
+    let ran = place.run_on(&["translate", "runs/tiny"], line(12));
+    ran.says(&["cut to `decode.max_source_length` tokens or the model's positions: 1 line\n"]);
+    assert_eq!(
+        ran.succeeds(),
+        place
+            .run_on(&["translate", "runs/tiny"], line(11))
+            .succeeds(),
+        "the end of the source has a position, too"
+    );
+}
+
+#[test]
+fn what_means_nothing_is_refused_before_the_first_step() {
+    let place = Place::new();
+    let refused = |assignments: &[&str], parts: &[&str]| {
+        let mut arguments = vec!["check", "tiny.toml"];
+        for assignment in assignments {
+            arguments.extend(["--set", assignment]);
+        }
+        place.run(&arguments).fails(parts);
+    };
+    refused(
+        &["model.window=3", "model.attention=windw"],
+        &["`model.attention`: unknown variant `windw`, expected one of `full`, `window`"],
+    );
+    refused(
+        &[
+            "model.window=3",
+            "model.positions=shaw",
+            "model.position_buckets=4",
+        ],
+        &[
+            "`model.window`: is read with `attention = \"window\"` only",
+            "`model.position_buckets`: is read with `positions = \"t5\"` only",
+        ],
+    );
+    refused(
+        &[
+            "model.attention=linear",
+            "model.positions=rotary",
+            "model.normalizer=sparsemax",
+        ],
+        &[
+            "`model.positions`: \"rotary\" acts on the score of each pair",
+            "`model.normalizer`: attention = \"linear\" has no other form than the default",
+        ],
+    );
+    refused(
+        &["model.positions=learned", "model.max_positions=200"],
+        &[
+            "`model.max_positions`: expected at least 201, for `data.max_length` tokens and one more",
+        ],
+    );
+    refused(
+        &["model.attention=memory", "model.memory_slots=100000000000"],
+        &["`model`: expected at most 2.1e9 parameters"],
+    );
+}
