@@ -94,6 +94,14 @@ def sinusoids(start, length, width):
     return torch.where(i % 2 == 0, angle.sin(), angle.cos())
 
 
+def halves(start, length, width):
+    """Sines, then cosines, up to a wavelength of 2 pi 10000; as published weights have it."""
+    count = width // 2
+    position = torch.arange(start, start + length, dtype=torch.float64)[:, None]
+    angle = position / 10000 ** (torch.arange(count) / (count - 1))
+    return functional.pad(torch.cat([angle.sin(), angle.cos()], 1), (0, width % 2))
+
+
 # Cases.
 
 
@@ -165,36 +173,42 @@ def stack(case, name, layer, layers, pre_norm):
     return parameters | (norm(case, f"{name}.norm", "norm") if pre_norm else {})
 
 
-def model_case(fixture, name, layers, pre_norm, tied):
-    """Embeddings, both stacks and the loss. Tied: source embedding, target embedding and output map are one matrix."""
+def model_case(fixture, name, layers, pre_norm, tied, published=False):
+    """Embeddings, both stacks and the loss. Tied: source embedding, target embedding and output map are one matrix.
+    Published: the form of weights that others have trained."""
     case = Case(f"model/{name}", fixture)
     target = case.parameter("target_embedding.weight", TARGET_VOCABULARY, D)
     source_vocabulary = TARGET_VOCABULARY if tied else SOURCE_VOCABULARY
     source = target if tied else case.parameter("source_embedding.weight", source_vocabulary, D)
     blocked = padding(SOURCE_LENGTHS, S)
 
+    options = dict(OPTIONS, norm_first=pre_norm)
+    if published:
+        options |= {"activation": functional.silu, "layer_norm_eps": 1e-3}
+
     def embed(weight, ids):
+        if published:
+            return functional.embedding(ids, weight) + halves(2, ids.shape[1], D)
         return functional.embedding(ids, weight) * math.sqrt(D) + sinusoids(0, ids.shape[1], D)
 
     def final_norm():
         return nn.LayerNorm(D, dtype=torch.float64) if pre_norm else None
 
-    layer = nn.TransformerEncoderLayer(D, H, F, norm_first=pre_norm, **OPTIONS)
+    layer = nn.TransformerEncoderLayer(D, H, F, **options)
     module = nn.TransformerEncoder(layer, layers, final_norm(), enable_nested_tensor=False)
     parameters = stack(case, "encoder", encoder_layer, layers, pre_norm)
     x = embed(source, ids("source", source_vocabulary, B, S))
     memory = call(module, parameters, x, src_key_padding_mask=blocked)
 
-    layer = nn.TransformerDecoderLayer(D, H, F, norm_first=pre_norm, **OPTIONS)
+    layer = nn.TransformerDecoderLayer(D, H, F, **options)
     module = nn.TransformerDecoder(layer, layers, final_norm())
     parameters = stack(case, "decoder", decoder_layer, layers, pre_norm)
     x = embed(target, ids("target_in", TARGET_VOCABULARY, B, T))
     hidden = call(module, parameters, x, memory, tgt_mask=causal(T), memory_key_padding_mask=blocked)
 
-    if tied:
-        logits = hidden @ target.T
-    else:
-        logits = hidden @ case.parameter("output.weight", D, TARGET_VOCABULARY) + case.parameter("output.bias", TARGET_VOCABULARY)
+    logits = hidden @ (target.T if tied else case.parameter("output.weight", D, TARGET_VOCABULARY))
+    if published or not tied:
+        logits = logits + case.parameter("output.bias", TARGET_VOCABULARY)
     real = ~padding(TARGET_LENGTHS, T)
     case.result("hidden", hidden)
     cross_entropy(case, logits[real], ids("target_out", TARGET_VOCABULARY, B, T)[real])
@@ -203,6 +217,7 @@ def model_case(fixture, name, layers, pre_norm, tied):
 def model_cases(fixture):
     model_case(fixture, "pre", layers=2, pre_norm=True, tied=False)
     model_case(fixture, "post", layers=2, pre_norm=False, tied=True)
+    model_case(fixture, "published", layers=1, pre_norm=False, tied=True, published=True)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use regard_kernels::linear_cross_entropy;
 use regard_nn::{
-    AttentionMask, Batch, FeedForward, FeedForwardConfig, Init, LayerNorm, Layout,
+    Activation, AttentionMask, Batch, FeedForward, FeedForwardConfig, Init, LayerNorm, Layout,
     MultiHeadAttentionConfig, MultiHeadCrossAttention, MultiHeadSelfAttention, Pass, Residual,
-    ResidualForm, Seq2Seq, Source, TargetRows, TransformerConfig, Tying, cross_entropy, sinusoids,
+    ResidualForm, Seq2Seq, SinusoidLayout, Source, TargetRows, TransformerConfig, Tying,
+    Wavelengths, cross_entropy, sinusoids,
 };
 
 use crate::case::Case;
@@ -233,31 +234,39 @@ fn decoder_layer() {
 
 #[test]
 fn whole_model() {
+    let form = |residual, tie| TransformerConfig {
+        d_model: D,
+        n_heads: H,
+        d_ff: F,
+        encoder_layers: 2,
+        decoder_layers: 2,
+        residual,
+        tie,
+        output_bias: tie == Tying::None,
+        ..TransformerConfig::default()
+    };
+    // What weights that others have published need.
+    let published = TransformerConfig {
+        encoder_layers: 1,
+        decoder_layers: 1,
+        sinusoid_layout: Some(SinusoidLayout::Halves),
+        sinusoid_wavelengths: Some(Wavelengths::Inclusive),
+        position_start: Some(2),
+        embedding_scale: false,
+        activation: Activation::Silu,
+        norm_epsilon: 1e-3,
+        output_bias: true,
+        ..form(ResidualForm::Post, Tying::All)
+    };
     let models = [
-        (
-            "model/pre",
-            ResidualForm::Pre,
-            Tying::None,
-            SOURCE_VOCABULARY,
-        ),
-        (
-            "model/post",
-            ResidualForm::Post,
-            Tying::All,
-            TARGET_VOCABULARY,
-        ),
+        ("model/pre", form(ResidualForm::Pre, Tying::None)),
+        ("model/post", form(ResidualForm::Post, Tying::All)),
+        ("model/published", published),
     ];
-    for (name, residual, tie, source_vocabulary) in models {
-        let config = TransformerConfig {
-            d_model: D,
-            n_heads: H,
-            d_ff: F,
-            encoder_layers: 2,
-            decoder_layers: 2,
-            residual,
-            tie,
-            output_bias: tie == Tying::None,
-            ..TransformerConfig::default()
+    for (name, config) in models {
+        let source_vocabulary = match config.tie {
+            Tying::All => TARGET_VOCABULARY,
+            _ => SOURCE_VOCABULARY,
         };
         let model = config.init(
             source_vocabulary as usize,
