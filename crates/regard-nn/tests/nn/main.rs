@@ -3,6 +3,7 @@
 mod attention;
 mod blocks;
 mod case;
+mod choices;
 mod formula;
 mod kinds;
 mod laws;

@@ -1,0 +1,137 @@
+//! A small transformer with each choice of `[model]` that PyTorch's own layers do not have, held to
+//! `scripts/parity/choices.py`.
+
+use burn::tensor::Device;
+use regard_nn::{
+    Activation, Batch, Init, NormKind, Normalizer, Pass, PositionKind, RotaryPairing,
+    SelfAttentionKind, Source, TargetRows, TransformerConfig, cross_entropy,
+};
+
+use crate::case::Case;
+use crate::formula::{fill, ids};
+
+const FIXTURE: &[u8] = include_bytes!("../fixtures/choices.safetensors");
+
+// As in the script.
+const B: usize = 2;
+const T: usize = 7;
+const S: usize = 11;
+const VOCABULARY: u32 = 17;
+
+fn choices() -> [(&'static str, TransformerConfig); 8] {
+    let base = || TransformerConfig {
+        d_model: 12,
+        n_heads: 2,
+        d_ff: 13,
+        encoder_layers: 1,
+        decoder_layers: 1,
+        positions: PositionKind::None,
+        ..TransformerConfig::default()
+    };
+    [
+        (
+            "rotary",
+            TransformerConfig {
+                positions: PositionKind::Rotary,
+                query_key_norm: true,
+                norm: NormKind::Rms,
+                activation: Activation::Swiglu,
+                bias: false,
+                ..base()
+            },
+        ),
+        (
+            "rotary_halves",
+            TransformerConfig {
+                positions: PositionKind::Rotary,
+                rotary_pairing: Some(RotaryPairing::Halves),
+                n_kv_heads: Some(1),
+                attention: SelfAttentionKind::Window,
+                window: Some(3),
+                ..base()
+            },
+        ),
+        (
+            "alibi",
+            TransformerConfig {
+                positions: PositionKind::Alibi,
+                attention: SelfAttentionKind::Window,
+                window: Some(2),
+                activation: Activation::Gelu,
+                ..base()
+            },
+        ),
+        (
+            "t5",
+            TransformerConfig {
+                positions: PositionKind::T5,
+                position_buckets: Some(8),
+                max_distance: Some(12),
+                normalizer: Normalizer::Entmax15,
+                activation: Activation::Geglu,
+                ..base()
+            },
+        ),
+        (
+            "shaw",
+            TransformerConfig {
+                positions: PositionKind::Shaw,
+                max_distance: Some(4),
+                normalizer: Normalizer::Sparsemax,
+                activation: Activation::GeluTanh,
+                ..base()
+            },
+        ),
+        (
+            "linear",
+            TransformerConfig {
+                attention: SelfAttentionKind::Linear,
+                positions: PositionKind::Learned,
+                max_positions: Some(13),
+                activation: Activation::Glu,
+                ..base()
+            },
+        ),
+        (
+            "memory",
+            TransformerConfig {
+                attention: SelfAttentionKind::Memory,
+                memory_slots: Some(5),
+                activation: Activation::Reglu,
+                ..base()
+            },
+        ),
+        (
+            "window",
+            TransformerConfig {
+                attention: SelfAttentionKind::Window,
+                window: Some(3),
+                activation: Activation::Silu,
+                ..base()
+            },
+        ),
+    ]
+}
+
+#[test]
+fn a_model_of_every_choice() {
+    let device = Device::flex().autodiff();
+    for (name, config) in choices() {
+        let size = VOCABULARY as usize;
+        let model = config.init(size, size, &Init::new(0, &device));
+        let model = fill(model, "");
+        let source = ids("source", VOCABULARY, B * S);
+        let target = TargetRows {
+            input: &ids("target_in", VOCABULARY, B * T),
+            output: &ids("target_out", VOCABULARY, B * T),
+            lengths: &[3, T],
+        };
+        let source = Source::new(&source, &[S, 5], &device);
+        let batch = Batch::new(source, target, &device);
+        let loss = cross_entropy(&model, &batch, 0.0, &Pass::evaluation());
+        Case::new(FIXTURE, name)
+            .result("objective", loss.objective.clone())
+            .loss(&loss.objective)
+            .check(&model, "");
+    }
+}
