@@ -40,6 +40,14 @@ impl ModelConfig {
         }
     }
 
+    /// The same model with every key said that its choices read.
+    #[must_use]
+    pub fn resolved(self) -> Self {
+        match self {
+            Self::Transformer(config) => Self::Transformer(config.resolved()),
+        }
+    }
+
     /// Everything that is wrong, one sentence each, beginning with the key.
     pub fn problems(&self) -> Vec<String> {
         match self {
@@ -62,7 +70,7 @@ impl ModelConfig {
         };
         (parameters > MOST_PARAMETERS).then(|| {
             format!(
-                "expected at most {MOST_PARAMETERS:.1e} parameters, got about {parameters:.1e}; lower `d_model`, `d_ff`, the number of layers or the vocabulary"
+                "expected at most {MOST_PARAMETERS:.1e} parameters, got about {parameters:.1e}; lower the largest of its sizes, or the vocabulary"
             )
         })
     }

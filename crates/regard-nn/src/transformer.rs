@@ -60,7 +60,7 @@ struct OutputMap {
 /// What the encoder left behind: each decoder layer's keys and values.
 #[derive(Clone, Debug)]
 pub struct TransformerMemory {
-    /// `[k | v]`, `[B, S, 2 D]`, for each layer.
+    /// `[k | v]`, `[B, S, 2 H_kv K]`, for each layer.
     key_values: Vec<Tensor<3>>,
     lengths: Arc<[usize]>,
     mask: AttentionMask,
@@ -114,7 +114,7 @@ impl TransformerConfig {
                     init.xavier([d_model, target_vocabulary], target_vocabulary)
                 }),
                 bias: self
-                    .output_bias
+                    .output_bias()
                     .then(|| init.constant(target_vocabulary, 0.0)),
             },
             embedding_dropout: self.embedding_dropout,

@@ -210,7 +210,16 @@ impl RunConfig {
             found.forget("`data.train`: expected `data.train` or");
         }
         problems.append(found);
-        Ok(problems.or(path, config)?)
+        Ok(problems.or(path, config)?.resolved())
+    }
+
+    /// The same with every key said that is read.
+    #[must_use]
+    pub fn resolved(self) -> Self {
+        Self {
+            model: self.model.resolved(),
+            ..self
+        }
     }
 
     /// Notes everything that is wrong.

@@ -63,7 +63,7 @@ pub fn train(
     let run = RunDirectory::new(&options.run);
     let mut problems = Problems::default();
     config.check(&mut problems);
-    problems.or(&run.config(), ())?;
+    let config = problems.or(&run.config(), config)?.resolved();
 
     // Looked for before the lock, so that a wrong name leaves no trace, and after it, since another process may have
     // been faster.

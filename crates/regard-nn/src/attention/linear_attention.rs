@@ -221,6 +221,9 @@ pub struct LinearAttentionConfig {
     /// What takes the place of the exponential. Default `elu(x) + 1`, as in the paper.
     #[config(default = "FeatureMap::EluPlusOne")]
     pub features: FeatureMap,
+    /// Whether the maps have biases. Default true, as in PyTorch's attention.
+    #[config(default = true)]
+    pub bias: bool,
 }
 
 impl LinearAttentionConfig {
@@ -236,9 +239,14 @@ impl LinearAttentionConfig {
             self.n_heads,
             self.d_model
         );
+        let form = |map: Linear| if self.bias { map } else { map.without_bias() };
         LinearAttention {
-            qkv: Linear::packed(self.d_model, &[self.d_model; 3], &init.at("qkv")),
-            output: Linear::new(self.d_model, self.d_model, &init.at("output")),
+            qkv: form(Linear::packed(
+                self.d_model,
+                &[self.d_model; 3],
+                &init.at("qkv"),
+            )),
+            output: form(Linear::new(self.d_model, self.d_model, &init.at("output"))),
             n_heads: self.n_heads,
             features: self.features,
         }

@@ -209,6 +209,9 @@ pub struct MemorySelfAttentionConfig {
     pub n_heads: usize,
     /// Number of slots M, at least 1.
     pub slots: usize,
+    /// Whether the maps have biases. Default true, as in PyTorch's attention.
+    #[config(default = true)]
+    pub bias: bool,
     /// Probability of dropping a weight, in `[0, 1)`. Default 0, as in
     /// [`MultiHeadAttentionConfig`](crate::MultiHeadAttentionConfig).
     #[config(default = 0.0)]
@@ -226,6 +229,7 @@ impl MemorySelfAttentionConfig {
             d_model,
             n_heads,
             slots,
+            bias,
             dropout,
         } = *self;
         assert!(
@@ -233,11 +237,12 @@ impl MemorySelfAttentionConfig {
             "MemorySelfAttention: expected d_model to be a multiple of n_heads = {n_heads} and at least one slot, \
              got {d_model} and {slots} slots"
         );
+        let form = |map: Linear| if bias { map } else { map.without_bias() };
         MemorySelfAttention {
-            qkv: Linear::packed(d_model, &[d_model; 3], &init.at("qkv")),
+            qkv: form(Linear::packed(d_model, &[d_model; 3], &init.at("qkv"))),
             slot_key: init.at("slot_key").normal([slots, d_model], 1.0),
             slot_value: init.at("slot_value").normal([slots, d_model], 1.0),
-            output: Linear::new(d_model, d_model, &init.at("output")),
+            output: form(Linear::new(d_model, d_model, &init.at("output"))),
             n_heads,
             dropout,
         }

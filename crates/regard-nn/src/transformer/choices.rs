@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SelfAttentionKind {
-    /// Every position sees every position, the decoder's only those before it.
+    /// Every position sees every position; those of the decoder themselves and those before them.
     Full,
-    /// Positions see `window` neighbours to each side, the decoder's only those before it.
+    /// Positions see `window` neighbours to each side, those of the decoder before them only. The cost grows with the length,
+    /// unless positions act on scores as a bias (`alibi`, `t5`, `shaw`): that has a number for each pair.
     Window,
     /// Attention without softmax, by sums of products: see [`linear_attention`](crate::linear_attention).
     Linear,
@@ -28,7 +29,8 @@ pub enum PositionKind {
     Rotary,
     /// A penalty on the scores of self-attention, linear in the distance.
     Alibi,
-    /// A learned bias on the scores for each bucket of distances, shared by the layers of a stack.
+    /// A learned bias on the scores for each bucket of distances, shared by the layers of a stack. Scores are divided by
+    /// `sqrt(K)` as everywhere, where T5 leaves that to its initial weights.
     T5,
     /// Learned vectors for clipped distances, added to the keys of every layer.
     Shaw,

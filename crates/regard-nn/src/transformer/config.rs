@@ -6,22 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{PositionKind, ResidualForm, SelfAttentionKind, Tying};
 use crate::{
-    Activation, FeatureMap, NormKind, Normalizer, RotaryPairing, SinusoidLayout, Wavelengths,
+    Activation, FeatureMap, NormKind, Normalizer, Rotary, RotaryPairing, SinusoidLayout, Sinusoids,
+    Wavelengths,
 };
 
-/// Learned keys and values of each layer, unless the configuration says another number.
-pub(super) const DEFAULT_SLOTS: usize = 16;
+/// The highest number of a first position.
+const MOST_POSITIONS: usize = 1 << 31;
 
 /// Sizes and choices of a [`Transformer`](crate::Transformer); the `[model]` section with `kind = "transformer"`.
 ///
-/// The keys that are an `Option` belong to one choice of another key: `None` is their default there, and
-/// [`problems`](Self::problems) refuses them anywhere else.
+/// The keys that are an `Option` belong to one choice of another key: `None` stands for their default there, which
+/// [`resolved`](Self::resolved) writes out, and [`problems`](Self::problems) refuses them anywhere else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a key of a file that says yes or no"
-)]
 pub struct TransformerConfig {
     /// Width D of every activation, a multiple of `n_heads`. Default 256: enough for small corpora on a CPU.
     pub d_model: usize,
@@ -68,10 +65,12 @@ pub struct TransformerConfig {
     pub max_positions: Option<usize>,
     /// Which components are turned together; with `positions = "rotary"`. Default `interleaved`, as in the paper.
     pub rotary_pairing: Option<RotaryPairing>,
+    /// Wavelengths grow up to `2 pi` times this, above 1; with `positions = "rotary"`. Default 10,000, as in the paper.
+    pub rotary_base: Option<f64>,
     /// Buckets of distances, from 4, even; with `positions = "t5"`. Default 32, as in the paper.
     pub position_buckets: Option<usize>,
-    /// Distance from which all are alike, from 1; with `positions = "t5"`, default 128, or `"shaw"`, default 16; as in
-    /// the papers.
+    /// Distance from which all are alike; with `positions = "t5"` more than half of `position_buckets`, default 128; with
+    /// `"shaw"` from 1, default 16; both as in the papers.
     pub max_distance: Option<usize>,
 
     /// How activations are normalised. Default `layer`, as in the paper.
@@ -88,8 +87,8 @@ pub struct TransformerConfig {
     pub tie: Tying,
     /// Whether embeddings are multiplied by `sqrt(D)`. Default true, as in the paper.
     pub embedding_scale: bool,
-    /// Whether logits have a bias. Default false: label smoothing and the norm before it leave it little to do.
-    pub output_bias: bool,
+    /// Whether logits have a bias. Default: where the output map is a matrix of its own, with `tie = "none"`.
+    pub output_bias: Option<bool>,
 }
 
 impl Default for TransformerConfig {
@@ -116,6 +115,7 @@ impl Default for TransformerConfig {
             position_start: None,
             max_positions: None,
             rotary_pairing: None,
+            rotary_base: None,
             position_buckets: None,
             max_distance: None,
             norm: NormKind::Layer,
@@ -125,12 +125,88 @@ impl Default for TransformerConfig {
             bias: true,
             tie: Tying::All,
             embedding_scale: true,
-            output_bias: false,
+            output_bias: None,
         }
     }
 }
 
 impl TransformerConfig {
+    /// The same model with every key said that its choices read.
+    #[must_use]
+    pub fn resolved(self) -> Self {
+        use PositionKind::{Rotary, Shaw, Sinusoidal, T5};
+        let attention = |kind| self.attention == kind;
+        let positions = |kinds: &[PositionKind]| kinds.contains(&self.positions);
+        Self {
+            window: attention(SelfAttentionKind::Window).then(|| self.window()),
+            feature_map: attention(SelfAttentionKind::Linear)
+                .then(|| self.feature_map.unwrap_or_default()),
+            memory_slots: attention(SelfAttentionKind::Memory).then(|| self.memory_slots()),
+            n_kv_heads: Some(self.n_kv_heads()),
+            sinusoid_layout: positions(&[Sinusoidal]).then(|| self.sinusoids().layout),
+            sinusoid_wavelengths: positions(&[Sinusoidal]).then(|| self.sinusoids().wavelengths),
+            position_start: positions(&[Sinusoidal]).then(|| self.sinusoids().start),
+            max_positions: self.max_positions(),
+            rotary_pairing: positions(&[Rotary]).then(|| self.rotary().pairing),
+            rotary_base: positions(&[Rotary]).then(|| self.rotary().base),
+            position_buckets: positions(&[T5]).then(|| self.position_buckets()),
+            max_distance: positions(&[T5, Shaw]).then(|| self.max_distance()),
+            output_bias: Some(self.output_bias()),
+            ..self
+        }
+    }
+
+    pub(super) fn window(&self) -> usize {
+        self.window.unwrap_or(64)
+    }
+
+    pub(super) fn memory_slots(&self) -> usize {
+        self.memory_slots.unwrap_or(16)
+    }
+
+    fn n_kv_heads(&self) -> usize {
+        self.n_kv_heads.unwrap_or(self.n_heads)
+    }
+
+    pub(super) fn sinusoids(&self) -> Sinusoids {
+        Sinusoids {
+            layout: self.sinusoid_layout.unwrap_or_default(),
+            wavelengths: self.sinusoid_wavelengths.unwrap_or_default(),
+            start: self.position_start.unwrap_or(0),
+        }
+    }
+
+    /// Number of positions that have a vector; `None` where there is no limit.
+    pub fn max_positions(&self) -> Option<usize> {
+        let limited = self.positions == PositionKind::Learned;
+        limited.then(|| self.max_positions.unwrap_or(1024))
+    }
+
+    pub(super) fn rotary(&self) -> Rotary {
+        let Rotary { pairing, base } = Rotary::default();
+        Rotary {
+            pairing: self.rotary_pairing.unwrap_or(pairing),
+            base: self.rotary_base.unwrap_or(base),
+        }
+    }
+
+    pub(super) fn position_buckets(&self) -> usize {
+        self.position_buckets.unwrap_or(32)
+    }
+
+    pub(super) fn max_distance(&self) -> usize {
+        let default = if self.positions == PositionKind::T5 {
+            128
+        } else {
+            16
+        };
+        self.max_distance.unwrap_or(default)
+    }
+
+    pub(super) fn output_bias(&self) -> bool {
+        self.output_bias.unwrap_or(self.tie == Tying::None)
+    }
+
     /// Everything that is wrong, one sentence each, beginning with the key; empty if nothing is.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.sizes();
@@ -184,10 +260,29 @@ impl TransformerConfig {
                 problems.push(format!("{key}: expected a probability in [0, 1), got {p}"));
             }
         }
-        if !(self.norm_epsilon > 0.0 && self.norm_epsilon.is_finite()) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "norms compute with it as f32"
+        )]
+        let epsilon = self.norm_epsilon as f32;
+        if !(epsilon > 0.0 && epsilon.is_finite()) {
             problems.push(format!(
                 "norm_epsilon: expected a number above 0, got {}",
                 self.norm_epsilon
+            ));
+        }
+        if let Some(base) = self
+            .rotary_base
+            .filter(|&base| !(base > 1.0 && base.is_finite()))
+        {
+            problems.push(format!(
+                "rotary_base: expected a number above 1, got {base}"
+            ));
+        }
+        // Far enough out, neighbours are one and the same number.
+        if let Some(start) = self.position_start.filter(|&start| start > MOST_POSITIONS) {
+            problems.push(format!(
+                "position_start: expected at most {MOST_POSITIONS}, got {start}"
             ));
         }
         problems
@@ -231,6 +326,7 @@ impl TransformerConfig {
             ),
             ("max_positions", self.max_positions.is_some(), &[Learned]),
             ("rotary_pairing", self.rotary_pairing.is_some(), &[Rotary]),
+            ("rotary_base", self.rotary_base.is_some(), &[Rotary]),
             ("position_buckets", self.position_buckets.is_some(), &[T5]),
             ("max_distance", self.max_distance.is_some(), &[T5, Shaw]),
         ];
@@ -266,15 +362,19 @@ impl TransformerConfig {
             let of_scores = [
                 (
                     "n_kv_heads",
-                    self.n_kv_heads.is_some_and(|heads| heads != self.n_heads),
+                    self.n_kv_heads() != self.n_heads,
+                    self.n_kv_heads().to_string(),
                 ),
-                ("query_key_norm", self.query_key_norm),
-                ("normalizer", self.normalizer != Normalizer::Softmax),
-                ("bias", !self.bias),
+                ("query_key_norm", self.query_key_norm, "true".into()),
+                (
+                    "normalizer",
+                    self.normalizer != Normalizer::Softmax,
+                    name(self.normalizer),
+                ),
             ];
-            for (key, _) in of_scores.into_iter().filter(|&(_, given)| given) {
+            for (key, _, got) in of_scores.into_iter().filter(|&(_, given, _)| given) {
                 problems.push(format!(
-                    "{key}: attention = {attention} has no other form than the default"
+                    "{key}: attention = {attention} does not read it; expected it to be left out, got {got}"
                 ));
             }
         }
@@ -284,44 +384,47 @@ impl TransformerConfig {
                 "positions: \"rotary\" turns pairs of components; expected heads of even width, got {rotated}"
             ));
         }
-        if let Some(buckets) = self
-            .position_buckets
-            .filter(|buckets| !buckets.is_multiple_of(2))
-        {
+        let buckets = self.position_buckets();
+        if !buckets.is_multiple_of(2) {
             problems.push(format!(
                 "position_buckets: expected an even number, half of them for each direction, got {buckets}"
+            ));
+        }
+        // The decoder has one direction: half of its buckets are for single distances, the rest share what is farther.
+        if self.positions == T5 && self.max_distance() <= buckets / 2 {
+            problems.push(format!(
+                "max_distance: expected more than half of position_buckets = {buckets}, got {}",
+                self.max_distance()
             ));
         }
         problems
     }
 
-    /// Number of positions that have a vector; `None` where there is no limit.
-    pub fn max_positions(&self) -> Option<usize> {
-        let limited = self.positions == PositionKind::Learned;
-        limited.then(|| self.max_positions.unwrap_or(1024))
-    }
-
-    /// Number of parameters for vocabularies of the given size, vectors left out: enough to tell a slip of some zeros.
+    /// Number of parameters for vocabularies of the given size; norms and biases are left out.
     pub fn estimated_parameters(&self, vocabulary: usize) -> f64 {
-        let [d, f] = [self.d_model, self.d_ff].map(|size| size as f64);
+        let size = |size: usize| size as f64;
+        let (d, heads) = (size(self.d_model), size(self.n_heads.max(1)));
         let embeddings = match self.tie {
             Tying::All => 1.0,
             Tying::Output => 2.0,
             Tying::None => 3.0,
         };
-        let key_share = self.n_kv_heads.unwrap_or(self.n_heads) as f64 / self.n_heads.max(1) as f64;
-        let attention = (2.0 + 2.0 * key_share) * d * d;
+        let attention = (2.0 + 2.0 * size(self.n_kv_heads()) / heads) * d * d;
         let slots = match self.attention {
-            SelfAttentionKind::Memory => {
-                2.0 * self.memory_slots.unwrap_or(DEFAULT_SLOTS) as f64 * d
-            }
+            SelfAttentionKind::Memory => 2.0 * size(self.memory_slots()) * d,
             _ => 0.0,
         };
-        let feed_forward = if self.activation.is_gated() { 3.0 } else { 2.0 } * d * f;
-        let encoder = self.encoder_layers as f64 * (attention + slots + feed_forward);
-        let decoder = self.decoder_layers as f64 * (2.0 * attention + slots + feed_forward);
-        let positions = 2.0 * self.max_positions().unwrap_or(0) as f64 * d;
-        embeddings * vocabulary as f64 * d + positions + encoder + decoder
+        let [positions, relative] = match self.positions {
+            PositionKind::Learned => [2.0 * size(self.max_positions().unwrap_or(0)) * d, 0.0],
+            PositionKind::T5 => [2.0 * size(self.position_buckets()) * heads, 0.0],
+            PositionKind::Shaw => [0.0, 2.0 * size(self.max_distance()) * d / heads],
+            _ => [0.0; 2],
+        };
+        let maps = if self.activation.is_gated() { 3.0 } else { 2.0 };
+        let layer = attention + slots + relative + maps * d * size(self.d_ff);
+        let encoder = size(self.encoder_layers) * layer;
+        let decoder = size(self.decoder_layers) * (layer + attention);
+        embeddings * size(vocabulary) * d + positions + encoder + decoder
     }
 }
 
@@ -338,6 +441,8 @@ fn name(value: impl Debug) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Init;
+    use burn::tensor::Device;
 
     #[test]
     fn all_problems_are_reported_together() {
@@ -406,6 +511,49 @@ mod tests {
                 "positions: \"rotary\" turns pairs of components; expected heads of even width, got 3"
             ]
         );
+    }
+
+    #[test]
+    fn what_the_buckets_would_refuse_is_refused_before() {
+        let config = |buckets, distance| TransformerConfig {
+            positions: PositionKind::T5,
+            position_buckets: buckets,
+            max_distance: distance,
+            ..TransformerConfig::default()
+        };
+        let problem = "max_distance: expected more than half of position_buckets";
+        for (buckets, distance, expected) in [
+            (None, Some(16), format!("{problem} = 32, got 16")),
+            (Some(256), None, format!("{problem} = 256, got 128")),
+        ] {
+            assert_eq!(config(buckets, distance).problems(), [expected]);
+        }
+        for (buckets, distance) in [(None, Some(17)), (Some(254), None), (Some(4), Some(3))] {
+            let config = config(buckets, distance);
+            assert!(config.problems().is_empty());
+            config.init(5, 5, &Init::new(1, &Device::flex()));
+        }
+    }
+
+    #[test]
+    fn resolving_says_what_was_left_out_and_changes_nothing() {
+        let left_out = TransformerConfig {
+            attention: SelfAttentionKind::Window,
+            positions: PositionKind::T5,
+            tie: Tying::None,
+            ..TransformerConfig::default()
+        };
+        let said = TransformerConfig {
+            window: Some(64),
+            n_kv_heads: Some(4),
+            position_buckets: Some(32),
+            max_distance: Some(128),
+            output_bias: Some(true),
+            ..left_out.clone()
+        };
+        assert_eq!(left_out.resolved(), said);
+        assert_eq!(said.clone().resolved(), said);
+        assert!(said.problems().is_empty());
     }
 
     #[test]

@@ -35,21 +35,17 @@ impl Positions {
             LearnedPositionsConfig::new(positions, config.d_model).init(&init.at("learned"))
         };
         let buckets = || {
-            let mut buckets =
-                RelativeBucketsConfig::new(config.n_heads).with_bidirectional(bidirectional);
-            buckets.n_buckets = config.position_buckets.unwrap_or(buckets.n_buckets);
-            buckets.max_distance = config.max_distance.unwrap_or(buckets.max_distance);
-            buckets.init(&init.at("buckets"))
+            RelativeBucketsConfig::new(config.n_heads)
+                .with_n_buckets(config.position_buckets())
+                .with_max_distance(config.max_distance())
+                .with_bidirectional(bidirectional)
+                .init(&init.at("buckets"))
         };
         Self {
             learned: (kind == PositionKind::Learned).then(learned),
             buckets: (kind == PositionKind::T5).then(buckets),
             fixed: match kind {
-                PositionKind::Sinusoidal => Fixed::Sinusoids(Sinusoids {
-                    layout: config.sinusoid_layout.unwrap_or_default(),
-                    wavelengths: config.sinusoid_wavelengths.unwrap_or_default(),
-                    start: config.position_start.unwrap_or(0),
-                }),
+                PositionKind::Sinusoidal => Fixed::Sinusoids(config.sinusoids()),
                 PositionKind::Alibi => Fixed::Alibi {
                     n_heads: config.n_heads,
                 },

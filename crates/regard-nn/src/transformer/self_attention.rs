@@ -3,12 +3,11 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::config::DEFAULT_SLOTS;
 use super::{PositionKind, SelfAttentionKind, TransformerConfig};
 use crate::{
     AttentionMask, Init, KeyValueCache, Layout, LinearAttention, LinearAttentionConfig,
     LinearAttentionState, MemorySelfAttention, MemorySelfAttentionConfig, MultiHeadAttentionConfig,
-    MultiHeadSelfAttention, Pass, Rotary, Rows,
+    MultiHeadSelfAttention, Pass, Rows,
 };
 
 /// The self-attention of a layer.
@@ -49,30 +48,26 @@ impl SelfAttention {
     pub(super) fn new(config: &TransformerConfig, init: &Init) -> Self {
         match config.attention {
             SelfAttentionKind::Full | SelfAttentionKind::Window => {
-                let positions = config.positions;
                 let is_windowed = config.attention == SelfAttentionKind::Window;
-                let window = is_windowed.then(|| config.window.unwrap_or(64));
-                let rotary = (positions == PositionKind::Rotary).then(|| Rotary {
-                    pairing: config.rotary_pairing.unwrap_or_default(),
-                    ..Rotary::default()
-                });
-                let relative =
-                    (positions == PositionKind::Shaw).then(|| config.max_distance.unwrap_or(16));
+                let rotary = config.positions == PositionKind::Rotary;
+                let relative = config.positions == PositionKind::Shaw;
                 let attention = multi_head(config)
-                    .with_window(window)
-                    .with_rotary(rotary)
-                    .with_relative(relative);
+                    .with_window(is_windowed.then(|| config.window()))
+                    .with_rotary(rotary.then(|| config.rotary()))
+                    .with_relative(relative.then(|| config.max_distance()));
                 Self::MultiHead(attention.init_self(init))
             }
             SelfAttentionKind::Linear => {
                 let attention = LinearAttentionConfig::new(config.d_model, config.n_heads)
-                    .with_features(config.feature_map.unwrap_or_default());
+                    .with_features(config.feature_map.unwrap_or_default())
+                    .with_bias(config.bias);
                 Self::Linear(attention.init(init))
             }
             SelfAttentionKind::Memory => {
-                let slots = config.memory_slots.unwrap_or(DEFAULT_SLOTS);
+                let slots = config.memory_slots();
                 let attention =
                     MemorySelfAttentionConfig::new(config.d_model, config.n_heads, slots)
+                        .with_bias(config.bias)
                         .with_dropout(config.attention_dropout);
                 Self::Memory(attention.init(init))
             }

@@ -242,7 +242,6 @@ fn whole_model() {
         decoder_layers: 2,
         residual,
         tie,
-        output_bias: tie == Tying::None,
         ..TransformerConfig::default()
     };
     // What weights that others have published need.
@@ -255,7 +254,7 @@ fn whole_model() {
         embedding_scale: false,
         activation: Activation::Silu,
         norm_epsilon: 1e-3,
-        output_bias: true,
+        output_bias: Some(true),
         ..form(ResidualForm::Post, Tying::All)
     };
     let models = [

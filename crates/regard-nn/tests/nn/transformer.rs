@@ -8,7 +8,7 @@ use regard_nn::{
     TransformerConfig, Tying, Wavelengths, cross_entropy,
 };
 
-use crate::laws::{self, Subject};
+use crate::laws::{self, Maps, Subject};
 use crate::parts::{assert_all_close, assert_close, gradients, parameters, replace, vector};
 use crate::sentences::{Padding, Sentences, VOCABULARY};
 
@@ -36,7 +36,7 @@ fn configs() -> Vec<TransformerConfig> {
 /// One of each choice that is not the default, two or three together.
 fn choices() -> Vec<TransformerConfig> {
     let base = || TransformerConfig {
-        output_bias: true,
+        output_bias: Some(true),
         ..small(4, 6, 11, [2, 2])
     };
     vec![
@@ -87,6 +87,7 @@ fn choices() -> Vec<TransformerConfig> {
         TransformerConfig {
             positions: PositionKind::Rotary,
             rotary_pairing: Some(RotaryPairing::Halves),
+            rotary_base: Some(100.0),
             norm: NormKind::Rms,
             residual: ResidualForm::Post,
             ..base()
@@ -133,8 +134,11 @@ fn subjects(device: &Device) -> Vec<Subject<Transformer>> {
         name: format!("{config:?}"),
         model: model(&config, device),
         device: device.clone(),
-        // The rest of a row lies on the slots.
-        whole_maps: config.attention != SelfAttentionKind::Memory,
+        maps: match config.attention {
+            SelfAttentionKind::Window => Maps::Windowed,
+            SelfAttentionKind::Memory => Maps::BesideSlots,
+            SelfAttentionKind::Full | SelfAttentionKind::Linear => Maps::Whole,
+        },
     };
     configs.map(subject).collect()
 }
@@ -316,12 +320,33 @@ fn parameters_are_as_many_as_by_hand() {
         let vocabularies = match config.tie {
             Tying::All => target * d,
             Tying::Output => (source + target) * d,
-            Tying::None => (source + 2 * target) * d,
+            Tying::None => (source + target) * d + (d + 1) * target,
         };
         let expected = stacks + final_norms + vocabularies;
         assert_eq!(model.num_params(), expected, "{config:?}");
         let counted: usize = parameters(&model).values().map(Vec::len).sum();
         assert_eq!(counted, expected, "{config:?}");
+    }
+}
+
+#[test]
+fn parameters_are_estimated_closely_enough_to_tell_a_slip() {
+    let large = |config: TransformerConfig| TransformerConfig {
+        d_model: 96,
+        d_ff: 128,
+        max_positions: config.max_positions.map(|_| 3000),
+        memory_slots: config.memory_slots.map(|_| 700),
+        max_distance: config.max_distance.map(|_| 5000),
+        position_buckets: config.position_buckets.map(|_| 9000),
+        ..config
+    };
+    for config in choices().into_iter().map(large) {
+        let counted = model(&config, &Device::flex()).num_params() as f64;
+        let estimated = config.estimated_parameters(VOCABULARY as usize);
+        assert!(
+            (estimated / counted - 1.0).abs() < 0.05,
+            "{estimated} estimated, {counted} counted: {config:?}"
+        );
     }
 }
 

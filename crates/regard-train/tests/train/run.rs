@@ -103,7 +103,7 @@ fn a_run_tells_what_it_does_and_loads_again() {
     assert_eq!(Validation::read(&run).unwrap().len(), 2);
     assert_eq!(
         RunConfig::load(&run.config(), &[]).unwrap(),
-        config(),
+        config().resolved(),
         "the configuration is kept whole"
     );
     let translator = Translator::from_run(&options.run, &Device::flex()).unwrap();

@@ -2,16 +2,37 @@
 
 use crate::support::Place;
 
-/// Assignments that together try every choice.
-const CHOICES: [&[&str]; 8] = [
-    &["attention=window", "window=2", "normalizer=sparsemax"],
-    &["attention=linear", "feature_map=relu", "norm=rms"],
-    &["attention=memory", "memory_slots=3", "activation=geglu"],
+/// Assignments that together try every choice that is not a default.
+const CHOICES: [&[&str]; 11] = [
+    &[
+        "attention=window",
+        "window=2",
+        "normalizer=sparsemax",
+        "positions=none",
+    ],
+    &[
+        "attention=linear",
+        "feature_map=relu",
+        "norm=rms",
+        "bias=false",
+    ],
+    &[
+        "attention=linear",
+        "feature_map=softmax",
+        "activation=reglu",
+        "embedding_scale=false",
+    ],
+    &[
+        "attention=memory",
+        "memory_slots=3",
+        "activation=geglu",
+        "attention_dropout=0.2",
+    ],
     &[
         "positions=learned",
         "max_positions=12",
         "tie=none",
-        "output_bias=true",
+        "output_bias=false",
     ],
     &[
         "positions=rotary",
@@ -20,9 +41,16 @@ const CHOICES: [&[&str]; 8] = [
         "bias=false",
     ],
     &[
+        "positions=rotary",
+        "rotary_pairing=halves",
+        "rotary_base=100",
+        "activation=swiglu",
+    ],
+    &[
         "positions=alibi",
         "attention=window",
         "activation=gelu_tanh",
+        "tie=output",
     ],
     &[
         "positions=t5",
@@ -35,6 +63,14 @@ const CHOICES: [&[&str]; 8] = [
         "max_distance=3",
         "residual=post",
         "activation=glu",
+    ],
+    &[
+        "sinusoid_layout=halves",
+        "sinusoid_wavelengths=inclusive",
+        "position_start=2",
+        "norm_epsilon=0.001",
+        "activation=silu",
+        "output_bias=true",
     ],
 ];
 
@@ -142,7 +178,7 @@ fn what_means_nothing_is_refused_before_the_first_step() {
         ],
         &[
             "`model.positions`: \"rotary\" acts on the score of each pair",
-            "`model.normalizer`: attention = \"linear\" has no other form than the default",
+            "`model.normalizer`: attention = \"linear\" does not read it; expected it to be left out, got \"sparsemax\"",
         ],
     );
     refused(
