@@ -23,6 +23,8 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::{Autodiff, DType, Flex};
 use burn::tensor::{Bytes, Shape, Tensor};
 
+use crate::profile::profiled;
+
 pub(crate) use attention::{AttentionOp, Heads};
 pub(crate) use dropout::DropoutOp;
 pub(crate) use linear::LinearOp;
@@ -33,6 +35,9 @@ type Tracked = burn::backend::tensor::FloatTensor<Autodiff<Flex, NoCheckpointing
 
 /// A function of `N` tensors with a backward pass of its own.
 pub(crate) trait FusedOp<const N: usize>: Clone + Send + Debug + 'static {
+    /// Forward and backward pass in a profile.
+    const NAMES: [&'static str; 2];
+
     /// What the backward pass needs besides the gradient.
     type Saved: Clone + Send + Debug + 'static;
 
@@ -100,7 +105,8 @@ pub(crate) fn apply<const N: usize, const D: usize, Op: FusedOp<N>>(
         .iter()
         .all(|operand| matches!(operand, Operand::Plain(_)))
     {
-        let (output, _) = op.forward(operands.map(Operand::into_plain), false);
+        let inputs = operands.map(Operand::into_plain);
+        let (output, _) = profiled(Op::NAMES[0], || op.forward(inputs, false));
         return Tensor::from_primitive::<Flex>(output);
     }
     let operands = operands.map(Operand::into_tracked);
@@ -112,11 +118,13 @@ pub(crate) fn apply<const N: usize, const D: usize, Op: FusedOp<N>>(
         .stateful()
     {
         OpsKind::Tracked(prepared) => {
-            let (output, saved) = op.forward(inputs, true);
+            let (output, saved) = profiled(Op::NAMES[0], || op.forward(inputs, true));
             let saved = saved.expect("a tracked forward pass saves what its backward pass needs");
             prepared.finish(saved, output)
         }
-        OpsKind::UnTracked(prepared) => prepared.finish(op.forward(inputs, false).0),
+        OpsKind::UnTracked(prepared) => {
+            prepared.finish(profiled(Op::NAMES[0], || op.forward(inputs, false)).0)
+        }
     };
     Tensor::from_primitive::<Autodiff<Flex, NoCheckpointing>>(output)
 }
@@ -130,7 +138,9 @@ impl<const N: usize, Op: FusedOp<N>> Backward<Flex, N> for Step<Op> {
     fn backward(self, ops: Ops<Op::Saved, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<Flex>(&ops.node);
         let wanted = ops.parents.each_ref().map(Option::is_some);
-        let computed = self.0.backward(ops.state, gradient, wanted);
+        let computed = profiled(Op::NAMES[1], || {
+            self.0.backward(ops.state, gradient, wanted)
+        });
         for (parent, gradient) in ops.parents.into_iter().zip(computed) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 gradients.register::<Flex>(parent.id, gradient);

@@ -27,6 +27,7 @@ mod noise;
 mod norm;
 mod normalizer;
 mod optimizer;
+mod profile;
 mod random;
 
 pub use activation::{gated, gelu, gelu_tanh, silu};
@@ -43,4 +44,5 @@ pub use noise::gumbel;
 pub use norm::{layer_norm, rms_norm};
 pub use normalizer::Normalizer;
 pub use optimizer::{AdamStep, adam, sum_of_squares};
+pub use profile::{Profiled, finish_profile, profiled, start_profile};
 pub use random::Key;

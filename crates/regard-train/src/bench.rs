@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use regard_decode::peak_memory_mib;
+use regard_kernels::{Profiled, finish_profile, linear, start_profile};
 use regard_nn::{Batch, Init, Key, ModelConfig, Source, TargetRows};
 use serde::Serialize;
 
@@ -23,10 +24,12 @@ pub struct TrainBench {
     pub target_length: usize,
     /// Steps that are timed, after two that are not.
     pub steps: usize,
+    /// Whether to tell where the time went.
+    pub profile: bool,
 }
 
 /// What the benchmark measured.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct TrainSpeed {
     /// Median.
     pub seconds_per_step: f64,
@@ -36,6 +39,33 @@ pub struct TrainSpeed {
     pub parameters: usize,
     /// High-water resident memory; absent where the system does not tell.
     pub peak_memory_mib: Option<f64>,
+    /// Where the time went, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+}
+
+/// Where the time of a step went.
+#[derive(Clone, Debug, Serialize)]
+pub struct Profile {
+    /// Kinds of work, the longest first. Their times add up to the mean time of a step.
+    pub lines: Vec<ProfileLine>,
+    /// What matrix products of a step amount to, in 10^9 multiplications and additions.
+    pub gflop: f64,
+    /// 10^9 of them per second, within the step.
+    pub gflop_per_second: f64,
+    /// 10^9 of them per second in products of matrices of 1,024 x 1,024, measured right after the steps.
+    pub best_gflop_per_second: f64,
+}
+
+/// One kind of work.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProfileLine {
+    /// What it is.
+    pub name: String,
+    /// How often a step does it.
+    pub calls: f64,
+    /// Milliseconds of a step.
+    pub milliseconds: f64,
 }
 
 /// Times updates of a model: forward, backward, clip, Adam.
@@ -69,6 +99,9 @@ pub fn bench_train(
     let mut seconds = Vec::new();
     let warm_up = 2;
     for step in 0..warm_up + bench.steps {
+        if bench.profile && step == warm_up {
+            start_profile();
+        }
         let batch = random_batch(bench, Key::new(seed).at("bench").nth(step as u64), &device);
         let begun = Instant::now();
         trainer = trainer.update(&[(batch, bench.batch)])?.0;
@@ -76,6 +109,7 @@ pub fn bench_train(
             seconds.push(begun.elapsed().as_secs_f64());
         }
     }
+    let profile = bench.profile.then(|| profile(&seconds, &device));
     seconds.sort_by(f64::total_cmp);
     let median = seconds[seconds.len() / 2];
     Ok(TrainSpeed {
@@ -83,7 +117,50 @@ pub fn bench_train(
         target_tokens_per_second: (bench.batch * bench.target_length) as f64 / median,
         parameters,
         peak_memory_mib: peak_memory_mib(),
+        profile,
     })
+}
+
+/// What was measured over steps that took `seconds` each.
+fn profile(seconds: &[f64], device: &Device) -> Profile {
+    const PRODUCTS: &str = "matrix products";
+    let steps = seconds.len() as f64;
+    let measured = finish_profile();
+    let line = |name: &str, calls: f64, seconds: f64| ProfileLine {
+        name: name.into(),
+        calls: calls / steps,
+        milliseconds: 1000.0 * seconds / steps,
+    };
+    let mut lines: Vec<ProfileLine> = measured
+        .iter()
+        .map(|(name, work)| line(name, work.calls as f64, work.time.as_secs_f64()))
+        .collect();
+    let named: f64 = measured
+        .iter()
+        .map(|(_, work)| work.time.as_secs_f64())
+        .sum();
+    let rest = seconds.iter().sum::<f64>() - named;
+    lines.push(line("everything else", 0.0, rest));
+    lines.sort_by(|a, b| b.milliseconds.total_cmp(&a.milliseconds));
+
+    let rate = |work: &Profiled| work.flop as f64 / 1e9 / work.time.as_secs_f64();
+    let products = |measured: &[(&str, Profiled)]| {
+        let found = measured.iter().find(|(name, _)| *name == PRODUCTS);
+        found.map_or_else(Profiled::default, |&(_, products)| products)
+    };
+    let of_steps = products(&measured);
+    let square = Tensor::<2>::ones([1024, 1024], &device.clone().without_autodiff());
+    let best = (0..5).map(|_| {
+        start_profile();
+        linear(square.clone(), square.clone(), None);
+        rate(&products(&finish_profile()))
+    });
+    Profile {
+        lines,
+        gflop: of_steps.flop as f64 / 1e9 / steps,
+        gflop_per_second: rate(&of_steps),
+        best_gflop_per_second: best.fold(0.0, f64::max),
+    }
 }
 
 fn random_batch(bench: &TrainBench, key: Key, device: &Device) -> Batch {

@@ -1,6 +1,6 @@
 //! One update.
 
-use regard_kernels::Key;
+use regard_kernels::{Key, profiled};
 use regard_nn::Pass;
 
 use crate::optimizer::ParameterGradients;
@@ -92,7 +92,7 @@ impl<O: Objective> Trainer<O> {
             ));
         }
         let tokens_or_one = tokens.max(1) as f64;
-        let gradient_norm = gradients.norm() / tokens_or_one;
+        let gradient_norm = profiled("gradient norm", || gradients.norm()) / tokens_or_one;
         if !(nats.is_finite() && gradient_norm.is_finite()) {
             return Err(TrainError::NotFinite {
                 step,
@@ -104,13 +104,10 @@ impl<O: Objective> Trainer<O> {
         let clip = (self.config.clip_norm / gradient_norm.max(f64::MIN_POSITIVE)).min(1.0);
         let learning_rate = self.config.rate(step);
         let mut adam = self.adam;
-        let model = adam.update(
-            self.model,
-            gradients,
-            step,
-            learning_rate,
-            clip / tokens_or_one,
-        );
+        let scale = clip / tokens_or_one;
+        let model = profiled("Adam", || {
+            adam.update(self.model, gradients, step, learning_rate, scale)
+        });
         let outcome = StepOutcome {
             step,
             nats,

@@ -226,6 +226,9 @@ pub(crate) struct ShapeOptions {
 pub(crate) struct BenchTrainOptions {
     #[command(flatten)]
     pub(crate) shape: ShapeOptions,
+    /// Print where the time of a step goes
+    #[arg(long)]
+    pub(crate) profile: bool,
 }
 
 #[derive(Debug, Args)]

@@ -107,6 +107,8 @@ fn view(tensor: &FlexTensor) -> (&[f32], [usize; 2]) {
 }
 
 impl<const N: usize> FusedOp<N> for AttentionOp {
+    const NAMES: [&'static str; 2] = ["attention", "attention, backward"];
+
     type Saved = Saved<N>;
 
     fn forward(&self, inputs: [FlexTensor; N], tracked: bool) -> (FlexTensor, Option<Saved<N>>) {

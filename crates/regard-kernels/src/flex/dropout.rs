@@ -27,6 +27,8 @@ impl DropoutOp {
 }
 
 impl FusedOp<1> for DropoutOp {
+    const NAMES: [&'static str; 2] = ["dropout", "dropout, backward"];
+
     type Saved = ();
 
     fn forward(&self, [x]: [FlexTensor; 1], _: bool) -> (FlexTensor, Option<()>) {

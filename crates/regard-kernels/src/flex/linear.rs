@@ -22,6 +22,8 @@ pub(crate) struct Saved {
 }
 
 impl FusedOp<3> for LinearOp {
+    const NAMES: [&'static str; 2] = ["linear", "linear, backward"];
+
     type Saved = Saved;
 
     fn forward(

@@ -33,6 +33,8 @@ pub(crate) struct Saved {
 }
 
 impl FusedOp<3> for CrossEntropyOp {
+    const NAMES: [&'static str; 2] = ["cross entropy", "cross entropy, backward"];
+
     type Saved = Saved;
 
     fn forward(

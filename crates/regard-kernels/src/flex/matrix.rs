@@ -5,6 +5,8 @@
 use burn::backend::flex::FlexTensor;
 use gemm::Parallelism;
 
+use crate::profile::with_flop;
+
 /// A matrix inside a slice; element (i, j) is `data[i * row_stride + j * column_stride]`.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
@@ -174,29 +176,35 @@ unsafe fn run(
         _ => Parallelism::None,
     };
     let stride = |stride: usize| isize::try_from(stride).expect("strides are below 2^63");
-    // SAFETY: both matrices were checked against their slices when they were made; `output` is the caller's promise.
-    unsafe {
-        gemm::gemm(
-            lhs.rows,
-            rhs.columns,
-            lhs.columns,
-            output,
-            1,
-            stride(row_stride),
-            keep != 0.0,
-            lhs.data.as_ptr(),
-            stride(lhs.column_stride),
-            stride(lhs.row_stride),
-            rhs.data.as_ptr(),
-            stride(rhs.column_stride),
-            stride(rhs.row_stride),
-            keep,
-            factor,
-            false,
-            false,
-            false,
-            parallelism,
-        );
+    let multiply = || {
+        // SAFETY: both matrices were checked against their slices when they were made; `output` is the caller's promise.
+        unsafe {
+            gemm::gemm(
+                lhs.rows,
+                rhs.columns,
+                lhs.columns,
+                output,
+                1,
+                stride(row_stride),
+                keep != 0.0,
+                lhs.data.as_ptr(),
+                stride(lhs.column_stride),
+                stride(lhs.row_stride),
+                rhs.data.as_ptr(),
+                stride(rhs.column_stride),
+                stride(rhs.row_stride),
+                keep,
+                factor,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
+    };
+    match cores {
+        Cores::All => with_flop("matrix products", 2 * work as u64, multiply),
+        Cores::One => multiply(),
     }
 }
 

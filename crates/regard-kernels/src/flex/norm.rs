@@ -45,6 +45,8 @@ impl NormOp {
 }
 
 impl FusedOp<3> for NormOp {
+    const NAMES: [&'static str; 2] = ["norm", "norm, backward"];
+
     type Saved = Saved;
 
     fn forward(&self, inputs: [FlexTensor; 3], tracked: bool) -> (FlexTensor, Option<Saved>) {

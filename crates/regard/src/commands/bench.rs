@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 use regard_decode::{DecodeBench, bench_decode};
 use regard_nn::{ModelConfig, TransformerConfig};
 use regard_text::SpecialIds;
-use regard_train::{TrainBench, bench_train};
+use regard_train::{Profile, TrainBench, bench_train};
 
-use crate::cli::{Arguments, BenchCommand, BenchOptions, ShapeOptions};
+use crate::cli::{Arguments, BenchCommand, BenchOptions, BenchTrainOptions, ShapeOptions};
 use crate::device;
 use crate::output::say;
 
@@ -17,13 +17,14 @@ const LARGEST: usize = i32::MAX as usize;
 
 pub(crate) fn run(options: &BenchOptions, arguments: &Arguments) -> Result<ExitCode> {
     match &options.what {
-        BenchCommand::Train(options) => train(&options.shape, arguments)?,
+        BenchCommand::Train(options) => train(options, arguments)?,
         BenchCommand::Decode(options) => decode(&options.shape, arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn train(shape: &ShapeOptions, arguments: &Arguments) -> Result<()> {
+fn train(options: &BenchTrainOptions, arguments: &Arguments) -> Result<()> {
+    let shape = &options.shape;
     let device = device::named(&arguments.device)?;
     let bench = TrainBench {
         vocabulary: shape.vocabulary,
@@ -31,6 +32,7 @@ fn train(shape: &ShapeOptions, arguments: &Arguments) -> Result<()> {
         source_length: shape.source_length,
         target_length: shape.target_length,
         steps: shape.steps,
+        profile: options.profile,
     };
     let speed = bench_train(&model(shape)?, &bench, arguments.seed.unwrap_or(1), &device)?;
     if shape.json {
@@ -45,7 +47,35 @@ fn train(shape: &ShapeOptions, arguments: &Arguments) -> Result<()> {
         speed.target_tokens_per_second
     ))?;
     say(&format!("{} parameters", speed.parameters))?;
-    say_memory(speed.peak_memory_mib)
+    say_memory(speed.peak_memory_mib)?;
+    match &speed.profile {
+        Some(profile) => say_profile(profile),
+        None => Ok(()),
+    }
+}
+
+fn say_profile(profile: &Profile) -> Result<()> {
+    let whole: f64 = profile.lines.iter().map(|line| line.milliseconds).sum();
+    say(&format!(
+        "\n{:<26}{:>8}{:>10}{:>8}",
+        "milliseconds of a step", "calls", "ms", "%"
+    ))?;
+    for line in &profile.lines {
+        say(&format!(
+            "{:<26}{:>8.0}{:>10.2}{:>8.1}",
+            line.name,
+            line.calls,
+            line.milliseconds,
+            100.0 * line.milliseconds / whole
+        ))?;
+    }
+    say(&format!(
+        "matrix products: {:.1} GFLOP a step at {:.0} GFLOP/s, {:.2} of the {:.0} measured on 1,024 x 1,024",
+        profile.gflop,
+        profile.gflop_per_second,
+        profile.gflop_per_second / profile.best_gflop_per_second,
+        profile.best_gflop_per_second
+    ))
 }
 
 fn decode(shape: &ShapeOptions, arguments: &Arguments) -> Result<()> {

@@ -216,6 +216,58 @@ fn data_refuses_impossible_sizes_and_leaves_nothing() {
 }
 
 #[test]
+fn a_profile_accounts_for_the_whole_step() {
+    let place = Place::new();
+    let shape = [
+        "--layers",
+        "1",
+        "--d-model",
+        "8",
+        "--d-ff",
+        "16",
+        "--n-heads",
+        "2",
+    ];
+    let mut arguments = vec![
+        "bench",
+        "train",
+        "--profile",
+        "--vocabulary",
+        "20",
+        "--steps",
+        "3",
+    ];
+    arguments.extend(shape);
+    let printed = place.run(&arguments).succeeds();
+    for line in [
+        "matrix products",
+        "norm, backward",
+        "Adam",
+        "everything else",
+    ] {
+        assert!(printed.contains(line), "no `{line}` in {printed}");
+    }
+
+    arguments.push("--json");
+    let printed: Value = serde_json::from_str(&place.run(&arguments).succeeds()).unwrap();
+    let lines = printed["profile"]["lines"].as_array().unwrap();
+    let calls = |name: &str| {
+        let line = lines.iter().find(|line| line["name"] == name).unwrap();
+        line["calls"].to_string()
+    };
+    // The encoder layer has two maps for attention and two for feed-forward, the decoder layer three more for its second
+    // attention.
+    assert_eq!(calls("linear"), "11.0");
+    assert_eq!(calls("attention"), "3.0");
+    assert!(printed["profile"]["gflop"].as_f64().unwrap() > 0.0);
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["milliseconds"].as_f64().unwrap() >= 0.0)
+    );
+}
+
+#[test]
 fn bench_prints_its_keys() {
     let place = Place::new();
     let shape = [

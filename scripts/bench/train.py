@@ -1,0 +1,133 @@
+"""Times a training step of the same transformer in PyTorch eager: the peer of `regard bench train`.
+
+    python scripts/bench/train.py --threads 2 [the shape flags of `regard bench train`]
+
+The recipe: encoder-decoder, pre-norm with a final norm, ReLU, all embeddings and the output map tied, sinusoids, residual and
+no other dropout 0.1, label smoothing 0.1, Adam, clipping of the global norm to 1; f32; packed projections and
+scaled_dot_product_attention. The last eighth of every source is padding, which is blocked, and computed like the rest.
+
+Prints one JSON object with the keys of `regard bench train --json`.
+"""
+
+import argparse
+import json
+import math
+import resource
+import statistics
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Attention(nn.Module):
+    """Self-attention of x, or attention of x to a memory."""
+
+    def __init__(self, width, heads, cross):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width if cross else 3 * width)
+        self.key_value = nn.Linear(width, 2 * width) if cross else None
+        self.output = nn.Linear(width, width)
+
+    def forward(self, x, memory=None, mask=None, is_causal=False):
+        if self.key_value is None:
+            parts = self.query(x).chunk(3, -1)
+        else:
+            parts = self.query(x), *self.key_value(memory).chunk(2, -1)
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
+        context = functional.scaled_dot_product_attention(query, key, value, mask, is_causal=is_causal)
+        return self.output(context.transpose(1, 2).flatten(-2))
+
+
+class Layer(nn.Module):
+    def __init__(self, width, inner, heads, has_memory):
+        super().__init__()
+        self.self_attention = Attention(width, heads, cross=False)
+        self.cross_attention = Attention(width, heads, cross=True) if has_memory else None
+        self.feed_forward = nn.Sequential(nn.Linear(width, inner), nn.ReLU(), nn.Linear(inner, width))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3 if has_memory else 2))
+
+    def forward(self, x, memory, mask):
+        def residual(norm, f):
+            return x + functional.dropout(f(norm(x)), 0.1, self.training)
+
+        norms = iter(self.norms)
+        if self.cross_attention is None:
+            x = residual(next(norms), lambda y: self.self_attention(y, mask=mask))
+        else:
+            x = residual(next(norms), lambda y: self.self_attention(y, is_causal=True))
+            x = residual(next(norms), lambda y: self.cross_attention(y, memory, mask))
+        return residual(next(norms), self.feed_forward)
+
+
+class Transformer(nn.Module):
+    def __init__(self, shape):
+        super().__init__()
+        width = shape.d_model
+        self.embedding = nn.Embedding(shape.vocabulary, width)
+        nn.init.normal_(self.embedding.weight, std=width**-0.5)
+        stack = lambda has_memory: nn.ModuleList(
+            Layer(width, shape.d_ff, shape.n_heads, has_memory) for _ in range(shape.layers)
+        )
+        self.encoder, self.decoder = stack(False), stack(True)
+        self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
+        position = torch.arange(max(shape.source_length, shape.target_length))[:, None]
+        angle = position / 10000 ** (torch.arange(0, width, 2) / width)
+        self.register_buffer("sinusoids", torch.stack([angle.sin(), angle.cos()], 2).flatten(1))
+
+    def embed(self, ids):
+        return self.embedding(ids) * math.sqrt(self.embedding.embedding_dim) + self.sinusoids[: ids.shape[1]]
+
+    def forward(self, source, target, mask):
+        memory = self.embed(source)
+        for layer in self.encoder:
+            memory = layer(memory, None, mask)
+        memory = self.norms[0](memory)
+        x = self.embed(target)
+        for layer in self.decoder:
+            x = layer(x, memory, mask)
+        return self.norms[1](x) @ self.embedding.weight.T
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    defaults = {"layers": 3, "d-model": 256, "d-ff": 1024, "n-heads": 4, "vocabulary": 8000, "batch": 64,
+                "source-length": 32, "target-length": 32, "steps": 10, "threads": 2, "seed": 1}
+    for name, value in defaults.items():
+        arguments.add_argument(f"--{name}", type=int, default=value)
+    arguments.add_argument("--json", action="store_true", help="as regard; there is no other form")
+    shape = arguments.parse_args()
+    torch.set_num_threads(shape.threads)
+    torch.manual_seed(shape.seed)
+
+    model = Transformer(shape)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.98), eps=1e-9)
+    real = torch.arange(shape.source_length) < shape.source_length - shape.source_length // 8
+    mask = real.expand(shape.batch, 1, 1, shape.source_length)
+    seconds = []
+    for step in range(2 + shape.steps):
+        ids = lambda length: torch.randint(shape.vocabulary, (shape.batch, length))
+        source, target, output = ids(shape.source_length), ids(shape.target_length), ids(shape.target_length)
+        begun = time.perf_counter()
+        logits = model(source, target, mask)
+        loss = functional.cross_entropy(logits.flatten(0, 1), output.flatten(), label_smoothing=0.1)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        loss.item()
+        if step >= 2:
+            seconds.append(time.perf_counter() - begun)
+    median = statistics.median(seconds)
+    print(json.dumps({
+        "seconds_per_step": median,
+        "target_tokens_per_second": shape.batch * shape.target_length / median,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }))
+
+
+if __name__ == "__main__":
+    main()
