@@ -26,7 +26,7 @@ use burn::tensor::{Bytes, Shape, Tensor};
 use crate::profile::profiled;
 
 pub(crate) use attention::{AttentionOp, Heads};
-pub(crate) use dropout::DropoutOp;
+pub(crate) use dropout::{AddDropoutOp, DropoutOp};
 pub(crate) use linear::LinearOp;
 pub(crate) use loss::CrossEntropyOp;
 pub(crate) use norm::NormOp;
@@ -366,6 +366,14 @@ pub(crate) mod tests {
                     first_row: 3,
                 };
                 (dropout(x.clone(), 0.3, draws), vec![x])
+            });
+            agree(|device| {
+                let [x, y] = ["x", "y"].map(|name| values(name, shape, device));
+                let draws = Draws {
+                    key: Key::new(2),
+                    first_row: 3,
+                };
+                (add_dropout(x.clone(), y.clone(), 0.3, draws), vec![x, y])
             });
         }
     }

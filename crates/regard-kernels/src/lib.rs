@@ -29,6 +29,7 @@ mod normalizer;
 mod optimizer;
 mod profile;
 mod random;
+mod residual;
 
 pub use activation::{gated, gelu, gelu_tanh, silu};
 pub use attention::{
@@ -46,3 +47,4 @@ pub use normalizer::Normalizer;
 pub use optimizer::{AdamStep, adam, sum_of_squares};
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
 pub use random::Key;
+pub use residual::add_dropout;

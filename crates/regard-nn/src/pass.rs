@@ -1,7 +1,7 @@
 //! What one run through a model is for.
 
 use burn::tensor::Tensor;
-use regard_kernels::{Draws, Key, dropout};
+use regard_kernels::{Draws, Key, add_dropout, dropout};
 
 /// Evaluation, or training with its random draws; and whether attention maps are wanted.
 ///
@@ -67,6 +67,14 @@ impl Pass {
         match self.draws {
             Some(draws) => dropout(x, p, draws),
             None => x,
+        }
+    }
+
+    /// `x + dropout(y)`, as [`dropout`](Self::dropout).
+    pub fn add_dropout<const D: usize>(&self, x: Tensor<D>, y: Tensor<D>, p: f64) -> Tensor<D> {
+        match self.draws {
+            Some(draws) => add_dropout(x, y, p, draws),
+            None => x + y,
         }
     }
 

@@ -89,16 +89,17 @@ impl Residual {
         pass: &Pass,
         f: impl FnOnce(Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
-        let dropout = |y: Tensor<2>| {
-            Layout::flatten(
-                pass.at("residual")
-                    .dropout(layout.unflatten(y), self.dropout),
-            )
+        let pass = pass.at("residual");
+        let sum = |x: Tensor<2>, y: Tensor<2>| {
+            let (x, y) = (layout.unflatten(x), layout.unflatten(y));
+            Layout::flatten(pass.add_dropout(x, y, self.dropout))
         };
         if self.pre_norm {
-            x.clone() + dropout(f(self.norm.forward(x)))
+            let y = f(self.norm.forward(x.clone()));
+            sum(x, y)
         } else {
-            self.norm.forward(x.clone() + dropout(f(x)))
+            let y = f(x.clone());
+            self.norm.forward(sum(x, y))
         }
     }
 }
