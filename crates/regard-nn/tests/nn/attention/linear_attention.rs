@@ -88,7 +88,10 @@ mod module {
             Subject {
                 name: format!("{features:?}"),
                 kind: fill(config.init(&Init::new(1, device)), "attention"),
-                promises: Promises::of_self_attention(),
+                promises: Promises {
+                    draws: false,
+                    ..Promises::of_self_attention()
+                },
             }
         };
         MAPS.map(subject).into()
@@ -104,7 +107,10 @@ mod across {
         let subject = |features| Subject {
             name: format!("{features:?}"),
             kind: Across { features },
-            promises: Promises::of_cross_attention(),
+            promises: Promises {
+                draws: false,
+                ..Promises::of_cross_attention()
+            },
         };
         MAPS.map(subject).into()
     }

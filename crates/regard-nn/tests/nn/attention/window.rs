@@ -92,7 +92,11 @@ fn subjects(device: &Device) -> Vec<Subject<Windowed>> {
         Subject {
             name: format!("window {before}, {after}"),
             kind,
-            promises: Promises::of_self_attention(),
+            promises: Promises {
+                unordered: false,
+                draws: false,
+                ..Promises::of_self_attention()
+            },
         }
     };
     windows.into_iter().map(subject).collect()
