@@ -20,8 +20,8 @@ const VOCABULARY: u32 = 17;
 /// Where nothing is tied.
 const SOURCE_VOCABULARY: u32 = 19;
 
-fn choices() -> [(&'static str, TransformerConfig); 10] {
-    let base = || TransformerConfig {
+fn base() -> TransformerConfig {
+    TransformerConfig {
         d_model: 12,
         n_heads: 3,
         d_ff: 13,
@@ -29,7 +29,10 @@ fn choices() -> [(&'static str, TransformerConfig); 10] {
         decoder_layers: 1,
         positions: PositionKind::None,
         ..TransformerConfig::default()
-    };
+    }
+}
+
+fn choices() -> [(&'static str, TransformerConfig); 10] {
     [
         (
             "rotary",

@@ -383,7 +383,7 @@ fn parameters_are_estimated_closely_enough_to_tell_a_slip() {
     };
     for config in choices().into_iter().map(large) {
         let counted = model(&config, &Device::flex()).num_params() as f64;
-        let estimated = config.estimated_parameters(VOCABULARY as usize);
+        let estimated = config.estimated_parameters(VOCABULARY);
         assert!(
             (estimated / counted - 1.0).abs() < 0.05,
             "{estimated} estimated, {counted} counted: {config:?}"
