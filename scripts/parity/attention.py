@@ -9,7 +9,7 @@ from torch.nn import functional
 from case import Case, causal, padding, write
 
 B, T, S, K, K_V = 2, 7, 11, 5, 3
-H, H_KV = 4, 2
+H, H_KV = 6, 3
 D = H * K
 LENGTHS = [S, 5]
 

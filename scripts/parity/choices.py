@@ -2,8 +2,8 @@
 
     python scripts/parity/choices.py
 
-One encoder layer and one decoder layer, written out: pre-norm, all embeddings tied. Biases, masks and windows are dense here,
-and every pair of positions has a score.
+One encoder layer and one decoder layer, written out: pre-norm, embeddings tied but in the last case. Biases, masks and windows
+are dense here, and every pair of positions has a score.
 """
 
 import math
@@ -16,8 +16,9 @@ from case import Case, causal, padding, write
 from formula import ids
 from positions import bucket, rotated_halves, rotated_neighbours, slopes
 
-B, T, S, H, K, F, V = 2, 7, 11, 2, 6, 13, 17
+B, T, S, H, K, F, V = 2, 7, 11, 3, 4, 13, 17
 D = H * K
+SOURCE_V = 19  # where nothing is tied
 SOURCE_LENGTHS, TARGET_LENGTHS = [S, 5], [3, T]
 BLOCKED = -1e30
 
@@ -79,7 +80,8 @@ def self_attention(case, name, x, blocked, bias):
         vectors = table[(position[None, :] - position[:, None]).clamp(-4, 4) + 4]  # [T, S, K]
         bias = bias + torch.einsum("bhtk,tsk->bhts", query, vectors) * K**-0.5
     if choice.get("attention") == "linear":
-        query, key = functional.elu(query) + 1, functional.elu(key) + 1
+        features = choice.get("features", lambda x: functional.elu(x) + 1)
+        query, key = features(query), features(key)
         weights = (query @ key.transpose(2, 3)).masked_fill(blocked, 0)
         context = (weights / weights.sum(-1, keepdim=True) @ value).transpose(1, 2).flatten(2)
     elif slots := choice.get("slots"):
@@ -107,7 +109,9 @@ def feed_forward(case, name, x):
 
 
 def embed(case, side, ids):
-    x = functional.embedding(ids, case.parameter("target_embedding.weight", V, D)) * math.sqrt(D)
+    own = side == "source" and case.choice.get("untied")
+    table = case.parameter("source_embedding.weight", SOURCE_V, D) if own else case.parameter("target_embedding.weight", V, D)
+    x = functional.embedding(ids, table) * math.sqrt(D)
     if case.choice.get("positions") == "learned":
         x = x + case.parameter(f"{side}_positions.learned.weight", 13, D)[: ids.shape[1]]
     return x
@@ -122,7 +126,7 @@ def model_case(fixture, name, **choice):
 
     source_blocked = padding(SOURCE_LENGTHS, S)[:, None, None]
     layer, bias = "encoder.layers.0", distance_bias(case, "source", S)
-    x = embed(case, "source", ids("source", V, B, S))
+    x = embed(case, "source", ids("source", SOURCE_V if choice.get("untied") else V, B, S))
     attention = f"{layer}.self_attention"
     x = residual(attention, x, lambda x: self_attention(case, attention, x, source_blocked, bias))
     x = residual(f"{layer}.feed_forward", x, lambda x: feed_forward(case, f"{layer}.feed_forward", x))
@@ -136,7 +140,11 @@ def model_case(fixture, name, **choice):
     x = residual(f"{layer}.feed_forward", x, lambda x: feed_forward(case, f"{layer}.feed_forward", x))
     hidden = norm(case, "decoder.norm", x)
 
-    logits = hidden @ case.parameter("target_embedding.weight", V, D).T
+    case.result("hidden", hidden)
+    if choice.get("untied"):
+        logits = hidden @ case.parameter("output.weight", D, V) + case.parameter("output.bias", V)
+    else:
+        logits = hidden @ case.parameter("target_embedding.weight", V, D).T
     real = ~padding(TARGET_LENGTHS, T)
     objective = functional.cross_entropy(logits[real], ids("target_out", V, B, T)[real], reduction="sum")
     case.result("objective", objective)
@@ -152,8 +160,10 @@ def cases(fixture):
     model_case(fixture, "t5", positions="t5", normalizer=entmax15, activation=(True, gelu))
     model_case(fixture, "shaw", positions="shaw", normalizer=sparsemax, activation=(False, gelu_tanh))
     model_case(fixture, "linear", attention="linear", positions="learned", activation=(True, torch.sigmoid))
+    model_case(fixture, "linear_relu", attention="linear", features=lambda x: x.clamp(min=1e-6))
     model_case(fixture, "memory", slots=5, activation=(True, torch.relu))
     model_case(fixture, "window", window=3, activation=(False, functional.silu))
+    model_case(fixture, "untied", positions="learned", untied=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,10 @@ use burn::tensor::{Tensor, activation};
 
 /// `y = x Phi(x) = x / 2 (1 + erf(x / sqrt(2)))`: x times the probability that a standard normal number is below it.
 ///
+/// # Shapes
+///
+/// Any; element by element.
+///
 /// # Differences
 ///
 /// - PyTorch: its default form.
@@ -14,12 +18,26 @@ use burn::tensor::{Tensor, activation};
 /// # References
 ///
 /// Hendrycks, Gimpel. Gaussian Error Linear Units. 2016. <https://arxiv.org/abs/1606.08415>
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// let y = regard_kernels::gelu(Tensor::<1>::from_floats([0.0, 1.0], &Device::flex())).into_data();
+/// let y = y.as_slice::<f32>().unwrap();
+/// assert_eq!(y[0], 0.0);
+/// assert!((y[1] - 0.841_344_7).abs() < 1e-6);
+/// ```
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let probability = ((x.clone() * FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
     x * probability
 }
 
 /// `y = x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`: [`gelu`] to 5e-4, with which GPT-2 was trained.
+///
+/// # Shapes
+///
+/// Any; element by element.
 ///
 /// # Differences
 ///
@@ -29,6 +47,16 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// # References
 ///
 /// Hendrycks, Gimpel. 2016. <https://arxiv.org/abs/1606.08415>
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// let y = regard_kernels::gelu_tanh(Tensor::<1>::from_floats([0.0, 1.0], &Device::flex())).into_data();
+/// let y = y.as_slice::<f32>().unwrap();
+/// assert_eq!(y[0], 0.0);
+/// assert!((y[1] - 0.841_192).abs() < 1e-6);
+/// ```
 pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let cube = x.clone() * x.clone() * x.clone();
     let inner = (x.clone() + cube * 0.044_715) * (FRAC_2_SQRT_PI * FRAC_1_SQRT_2);
@@ -37,9 +65,23 @@ pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 /// `y = x sigmoid(x)`, also called swish.
 ///
+/// # Shapes
+///
+/// Any; element by element.
+///
 /// # References
 ///
 /// Ramachandran, Zoph, Le. Searching for Activation Functions. 2017. <https://arxiv.org/abs/1710.05941>
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// let y = regard_kernels::silu(Tensor::<1>::from_floats([0.0, 1.0], &Device::flex())).into_data();
+/// let y = y.as_slice::<f32>().unwrap();
+/// assert_eq!(y[0], 0.0);
+/// assert!((y[1] - 0.731_058_6).abs() < 1e-6);
+/// ```
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::silu(x)
 }

@@ -12,9 +12,27 @@ use burn::tensor::Tensor;
 ///
 /// If `weight` or `bias` is not as long as the rows are wide.
 ///
+/// # Differences
+///
+/// - Paper: no epsilon there; without it a row of equal numbers has no result.
+/// - PyTorch's `layer_norm`: the same over the last axis; its epsilon is 1e-5 unless told, and here it is always told.
+/// - burn's `layer_norm` is what is called, but on its CPU backend, where forward and backward are one pass each.
+///
 /// # References
 ///
 /// Ba, Kiros, Hinton. Layer Normalization. 2016. <https://arxiv.org/abs/1607.06450>
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_kernels::layer_norm;
+/// let device = Device::flex();
+/// let x = Tensor::<2>::from_floats([[1.0, 7.0]], &device); // mean 4, deviation 3
+/// let [weight, bias] = [[1.0, 10.0], [0.0, 1.0]].map(|values| Tensor::from_floats(values, &device));
+/// let y = layer_norm(x, weight, bias, 0.0);
+/// assert_eq!(y.into_data().as_slice::<f32>().unwrap(), [-1.0, 11.0]);
+/// ```
 pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<2> {
     let [_, width] = x.dims();
     assert_eq!(

@@ -9,7 +9,7 @@ use crate::Rows;
 /// Room is doubled when it runs out and written in place, so a step costs what it adds, not what it has.
 #[derive(Clone, Debug, Default)]
 pub struct KeyValueCache {
-    /// Keys and values, each `[R, room, H * K]`, the first `length` positions in use.
+    /// Keys and values, each `[R, room, H_kv * K]`, the first `length` positions in use.
     filled: Option<(Tensor<3>, Tensor<3>)>,
     length: usize,
 }
@@ -20,7 +20,7 @@ impl KeyValueCache {
         self.length
     }
 
-    /// Adds keys and values `[R, T, H * K]` behind the others and returns all of them, `[R, length, H * K]`.
+    /// Adds keys and values `[R, T, H_kv * K]` behind the others and returns all of them, `[R, length, H_kv * K]`.
     ///
     /// # Panics
     ///

@@ -14,9 +14,26 @@ const EPSILON: f64 = 1e-5;
 ///
 /// `weight: [D]`, one; `bias: [D]`, zero.
 ///
+/// # Differences
+///
+/// - Paper: no epsilon there; without it a row of equal numbers has no result.
+/// - PyTorch's `LayerNorm` may take several axes at once; over the last one it is the same, epsilon included.
+/// - burn's `LayerNorm` is the same, with the names `gamma` and `beta`.
+///
 /// # References
 ///
 /// Ba, Kiros, Hinton. Layer Normalization. 2016. <https://arxiv.org/abs/1607.06450>
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_nn::{Init, LayerNorm};
+/// let device = Device::flex();
+/// let norm = LayerNorm::new(2, &Init::new(0, &device)).with_epsilon(1e-9);
+/// let y = norm.forward(Tensor::from_floats([[1.0, 7.0]], &device)); // mean 4, deviation 3
+/// assert_eq!(y.into_data().as_slice::<f32>().unwrap(), [-1.0, 1.0]);
+/// ```
 #[derive(Module, Debug)]
 pub struct LayerNorm {
     /// Factor, `[D]`.

@@ -32,9 +32,20 @@ pub struct ResidualConfig {
 /// post-norm:  y = norm(x + dropout(f(x)))
 /// ```
 ///
+/// # Shapes
+///
+/// `x: [N, D]`, and so are what `f` is given, what it gives, and the result; `layout` says which rows are which positions,
+/// for the draws of dropout.
+///
 /// # Parameters
 ///
 /// Those of the [`Norm`], as `norm.weight` and, of layer norm, `norm.bias`.
+///
+/// # Differences
+///
+/// - Paper: post-norm; here pre-norm is the default. A stack of pre-norm layers needs one more norm behind the last.
+/// - PyTorch's and burn's layers of transformers have both as `norm_first`, by default post-norm, and drop elements between
+///   the maps of the feed-forward network as well; here only the result of a sub-layer is dropped from.
 ///
 /// # References
 ///

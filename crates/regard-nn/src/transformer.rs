@@ -27,6 +27,36 @@ use crate::{
 
 /// An encoder and a decoder made of attention alone.
 ///
+/// # Shapes
+///
+/// | value | shape | meaning |
+/// |-------|-------|---------|
+/// | `source.ids`, `target_in` | `[B, S]`, `[B, T]` | what is padding is said by the source's lengths |
+/// | `hidden` | `[N, D]` | of every target position, before the output map |
+/// | `logits` | `[R, V]` | of the next token, by a [`step`](Seq2Seq::step) |
+/// | `attention` | `[B, H, Q, K]` | a map for each attention, before dropout, if the pass wants them |
+///
+/// # Parameters
+///
+/// For vocabularies of `V_s` and `V_t` tokens, and with everything that [`TransformerConfig`] leaves open at its default:
+///
+/// | part | numbers |
+/// |------|---------|
+/// | embeddings and output map | `V_t D`; `(V_s + V_t) D` where `tie = "output"`; and `(D + 1) V_t` more where `"none"` |
+/// | a layer of the encoder | `A + G + 4 D`, with `A = 4 D (D + 1)` for attention and `G = 2 D F + D + F` behind it |
+/// | a layer of the decoder | `2 A + G + 6 D` |
+/// | norms behind the stacks | `4 D`; none in post-norm |
+///
+/// # Behaviour
+///
+/// - The decoder sees its past alone; steps through a prefix give what [`forward`](Seq2Seq::forward) gives on it.
+/// - Cost of `forward`, by layer: `O(B (S + T) (D + F) D)` for maps, `O(B (S^2 + T^2 + S T) D)` for attention, where
+///   `window` and `linear` spare the squares.
+///
+/// # Panics
+///
+/// With learned positions, on a sequence of more than `max_positions`.
+///
 /// # Differences
 ///
 /// - Paper: pre-norm by default, with a final norm on both stacks; attention maps have biases.
@@ -36,6 +66,22 @@ use crate::{
 /// # References
 ///
 /// Vaswani et al. Attention Is All You Need. 2017. <https://arxiv.org/abs/1706.03762>
+///
+/// # Example
+///
+/// ```
+/// use burn::{module::Module, tensor::{Device, Tensor}};
+/// use regard_nn::{Init, Pass, Seq2Seq, Source, TransformerConfig};
+///
+/// let device = Device::flex();
+/// let config = TransformerConfig { d_model: 4, n_heads: 2, d_ff: 8, ..TransformerConfig::default() };
+/// let model = config.init(10, 10, &Init::new(1, &device));
+/// let source = Source::new(&[5, 6, 7, 8, 9, 0], &[3, 2], &device);
+/// let target_in = Tensor::from_data([[1, 5], [1, 9]], &device);
+/// let decoded = model.forward(&source, target_in, &Pass::evaluation());
+/// assert_eq!(decoded.hidden.dims(), [2 * 2, 4]);
+/// assert_eq!(model.num_params(), 40 + 3 * (80 + 76 + 16) + 3 * (160 + 76 + 24) + 16);
+/// ```
 #[derive(Module, Debug)]
 pub struct Transformer {
     /// `None` where the source shares the target's.

@@ -334,6 +334,10 @@ pub fn set_key(config: &mut Table, assignment: &str) -> Result<(), TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use regard_nn::{
+        Activation, NormKind, Normalizer, PositionKind, SelfAttentionKind, SinusoidLayout,
+        TransformerConfig, Wavelengths,
+    };
 
     const MINIMAL: &str = "[data]\ngenerate = { task = \"copy\", pairs = 10, seed = 1 }\n[model]\nkind = \"transformer\"\n";
 
@@ -346,6 +350,42 @@ mod tests {
         let once = config(MINIMAL).unwrap();
         let twice = config(&once.to_toml()).unwrap();
         assert_eq!(once, twice);
+    }
+
+    /// `[model]` as a run wrote it when these were all of its keys.
+    const EARLIER: &str = "format = 1\nregard = \"0.1.0\"\n\n[data]\ngenerate = { task = \"copy\", pairs = 10, seed = 1 }\n\n\
+        [model]\nkind = \"transformer\"\nd_model = 256\nn_heads = 4\nd_ff = 1024\nencoder_layers = 3\ndecoder_layers = 3\n\
+        dropout = 0.1\nattention_dropout = 0.0\nembedding_dropout = 0.1\nresidual = \"pre\"\ntie = \"all\"\n";
+
+    #[test]
+    fn an_earlier_configuration_is_the_model_that_it_was() {
+        let model = |tie| {
+            let text = EARLIER.replace("\"all\"", &format!("\"{tie}\""));
+            let ModelConfig::Transformer(model) = config(&text).unwrap().model;
+            model
+        };
+        let as_it_was = TransformerConfig {
+            attention: SelfAttentionKind::Full,
+            n_kv_heads: Some(4),
+            query_key_norm: false,
+            normalizer: Normalizer::Softmax,
+            positions: PositionKind::Sinusoidal,
+            sinusoid_layout: Some(SinusoidLayout::Interleaved),
+            sinusoid_wavelengths: Some(Wavelengths::Paper),
+            position_start: Some(0),
+            norm: NormKind::Layer,
+            norm_epsilon: 1e-5,
+            activation: Activation::Relu,
+            bias: true,
+            embedding_scale: true,
+            output_bias: Some(false),
+            ..TransformerConfig::default()
+        };
+        assert_eq!(model("all"), as_it_was);
+        assert_eq!(TransformerConfig::default().resolved(), as_it_was);
+        for (tie, has_bias) in [("all", false), ("output", false), ("none", true)] {
+            assert_eq!(model(tie).output_bias, Some(has_bias), "{tie}");
+        }
     }
 
     #[test]

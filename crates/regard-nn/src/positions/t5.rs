@@ -100,7 +100,8 @@ pub fn relative_bucket(
 /// - T5 does not scale scores by `1 / sqrt(K)` ([`AttentionOptions::scale`](crate::AttentionOptions) 1), and all layers of
 ///   a stack share the bias of the first: make it once and hand it to each.
 /// - Hugging Face's T5 draws with deviation `1 / sqrt(D)`.
-/// - Hugging Face computes buckets in f32; they are the same for distances up to 1000.
+/// - Hugging Face computes buckets in f32; for T5's 32 buckets up to 128, and for 20 up to 50, they are the same at all
+///   distances up to 1000, which is what is tested.
 ///
 /// # References
 ///

@@ -433,7 +433,7 @@ fn assignment(key: &str, value: impl Debug) -> String {
     format!("`{key} = {}`", name(value))
 }
 
-/// A choice as it is written in a file, in quotes.
+/// A choice as it is written in a file, in quotes; the names of the kinds that are given to it are single words.
 fn name(value: impl Debug) -> String {
     format!("\"{}\"", format!("{value:?}").to_lowercase())
 }
@@ -443,6 +443,8 @@ mod tests {
     use super::*;
     use crate::Init;
     use burn::tensor::Device;
+    use serde::de::value::Error;
+    use serde::de::{DeserializeOwned, IntoDeserializer};
 
     #[test]
     fn all_problems_are_reported_together() {
@@ -554,6 +556,25 @@ mod tests {
         assert_eq!(left_out.resolved(), said);
         assert_eq!(said.clone().resolved(), said);
         assert!(said.problems().is_empty());
+    }
+
+    /// Of every choice that serde knows, by the names that it lists itself.
+    fn assert_printed_names_are_read<T: DeserializeOwned + Debug>() {
+        let read = |text| T::deserialize(IntoDeserializer::<Error>::into_deserializer(text));
+        let unknown = read("?").expect_err("no choice").to_string();
+        let known: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
+        assert!(known.len() > 2, "{unknown}");
+        for text in known {
+            let value = read(text).expect("a choice");
+            assert_eq!(name(value), format!("\"{text}\""));
+        }
+    }
+
+    #[test]
+    fn names_are_printed_as_they_are_read() {
+        assert_printed_names_are_read::<SelfAttentionKind>();
+        assert_printed_names_are_read::<PositionKind>();
+        assert_printed_names_are_read::<Normalizer>();
     }
 
     #[test]

@@ -3,8 +3,8 @@
 
 use burn::tensor::Device;
 use regard_nn::{
-    Activation, Batch, Init, NormKind, Normalizer, Pass, PositionKind, RotaryPairing,
-    SelfAttentionKind, Source, TargetRows, TransformerConfig, cross_entropy,
+    Activation, Batch, FeatureMap, Init, NormKind, Normalizer, Pass, PositionKind, RotaryPairing,
+    SelfAttentionKind, Seq2Seq, Source, TargetRows, TransformerConfig, Tying, cross_entropy,
 };
 
 use crate::case::Case;
@@ -17,17 +17,22 @@ const B: usize = 2;
 const T: usize = 7;
 const S: usize = 11;
 const VOCABULARY: u32 = 17;
+/// Where nothing is tied.
+const SOURCE_VOCABULARY: u32 = 19;
 
-fn choices() -> [(&'static str, TransformerConfig); 8] {
-    let base = || TransformerConfig {
+fn base() -> TransformerConfig {
+    TransformerConfig {
         d_model: 12,
-        n_heads: 2,
+        n_heads: 3,
         d_ff: 13,
         encoder_layers: 1,
         decoder_layers: 1,
         positions: PositionKind::None,
         ..TransformerConfig::default()
-    };
+    }
+}
+
+fn choices() -> [(&'static str, TransformerConfig); 10] {
     [
         (
             "rotary",
@@ -93,6 +98,14 @@ fn choices() -> [(&'static str, TransformerConfig); 8] {
             },
         ),
         (
+            "linear_relu",
+            TransformerConfig {
+                attention: SelfAttentionKind::Linear,
+                feature_map: Some(FeatureMap::Relu),
+                ..base()
+            },
+        ),
+        (
             "memory",
             TransformerConfig {
                 attention: SelfAttentionKind::Memory,
@@ -110,6 +123,15 @@ fn choices() -> [(&'static str, TransformerConfig); 8] {
                 ..base()
             },
         ),
+        (
+            "untied",
+            TransformerConfig {
+                positions: PositionKind::Learned,
+                max_positions: Some(13),
+                tie: Tying::None,
+                ..base()
+            },
+        ),
     ]
 }
 
@@ -117,10 +139,14 @@ fn choices() -> [(&'static str, TransformerConfig); 8] {
 fn a_model_of_every_choice() {
     let device = Device::flex().autodiff();
     for (name, config) in choices() {
-        let size = VOCABULARY as usize;
-        let model = config.init(size, size, &Init::new(0, &device));
+        let source_vocabulary = match config.tie {
+            Tying::None => SOURCE_VOCABULARY,
+            _ => VOCABULARY,
+        };
+        let sizes = [source_vocabulary, VOCABULARY].map(|size| size as usize);
+        let model = config.init(sizes[0], sizes[1], &Init::new(0, &device));
         let model = fill(model, "");
-        let source = ids("source", VOCABULARY, B * S);
+        let source = ids("source", source_vocabulary, B * S);
         let target = TargetRows {
             input: &ids("target_in", VOCABULARY, B * T),
             output: &ids("target_out", VOCABULARY, B * T),
@@ -128,8 +154,11 @@ fn a_model_of_every_choice() {
         };
         let source = Source::new(&source, &[S, 5], &device);
         let batch = Batch::new(source, target, &device);
-        let loss = cross_entropy(&model, &batch, 0.0, &Pass::evaluation());
+        let pass = Pass::evaluation();
+        let decoded = model.forward(&batch.source, batch.target_in.clone(), &pass);
+        let loss = cross_entropy(&model, &batch, 0.0, &pass);
         Case::new(FIXTURE, name)
+            .result("hidden", decoded.hidden)
             .result("objective", loss.objective.clone())
             .loss(&loss.objective)
             .check(&model, "");

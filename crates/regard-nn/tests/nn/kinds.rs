@@ -59,10 +59,13 @@ pub(crate) struct Promises {
     pub(crate) causal: bool,
     /// Rows of weights sum to 1. `false` for the named exceptions only.
     pub(crate) distributions: bool,
-    /// Positions play no part: the order of keys and values cannot matter.
+    /// Positions play no part: the order of keys and values cannot matter, and a sequence that attends to itself in another
+    /// order gives the same contexts in that order.
     pub(crate) unordered: bool,
     /// It can hand back weights of single pairs.
     pub(crate) weights: bool,
+    /// It draws something in training. `false` for what has no dropout, and for subjects that are made without.
+    pub(crate) draws: bool,
 }
 
 impl Promises {
@@ -73,13 +76,13 @@ impl Promises {
             distributions: true,
             unordered: true,
             weights: true,
+            draws: true,
         }
     }
 
     pub(crate) fn of_self_attention() -> Self {
         Self {
             self_attention: true,
-            unordered: false,
             ..Self::of_cross_attention()
         }
     }
@@ -136,10 +139,18 @@ impl<K: Kind> Subject<K> {
 
     /// Padding; and the future, where the kind can be told not to see it.
     fn masks(&self) -> Vec<AttentionMask> {
-        let padding = AttentionMask::key_lengths(LENGTHS.to_vec());
-        let mut masks = vec![AttentionMask::none(), padding.clone()];
+        let mut masks = vec![AttentionMask::none()];
         if self.promises.causal {
             masks.push(AttentionMask::causal());
+        }
+        masks.extend(self.padded_masks());
+        masks
+    }
+
+    fn padded_masks(&self) -> Vec<AttentionMask> {
+        let padding = AttentionMask::key_lengths(LENGTHS.to_vec());
+        let mut masks = vec![padding.clone()];
+        if self.promises.causal {
             masks.push(AttentionMask::causal().and(padding));
         }
         masks
@@ -164,12 +175,6 @@ impl<K: Kind> Subject<K> {
     }
 }
 
-fn assert_rows_close(got: &[Vec<f32>], expected: &[Vec<f32>], what: &str) {
-    for (row, (got, expected)) in got.iter().zip(expected).enumerate() {
-        assert_close(got, expected, TOLERANCE, &format!("{what}, row {row}"));
-    }
-}
-
 /// The first rows of `x` as they are, those from `start` on times -3 and away from what they were.
 fn changed_from(x: &Tensor<3>, starts: [usize; B]) -> Tensor<3> {
     let [batch, length, width] = x.dims();
@@ -187,6 +192,14 @@ fn changed_from(x: &Tensor<3>, starts: [usize; B]) -> Tensor<3> {
     Tensor::cat(rows, 0).reshape([batch, length, width])
 }
 
+/// The same with one position of every row changed.
+fn changed_at(x: &Tensor<3>, position: usize) -> Tensor<3> {
+    let [batch, _, width] = x.dims();
+    let ranges = [0..batch, position..position + 1, 0..width];
+    let changed = x.clone().slice(ranges.clone()) * -3.0 + 0.7;
+    x.clone().slice_assign(ranges, changed)
+}
+
 pub(crate) fn weights_are_distributions_over_what_is_visible<K: Kind>(
     subject: &Subject<K>,
     device: &Device,
@@ -198,30 +211,35 @@ pub(crate) fn weights_are_distributions_over_what_is_visible<K: Kind>(
         let [query, memory] = subject.inputs(device);
         let pass = Pass::evaluation().with_attention();
         let output = subject.kind.attend(query, memory, mask.clone(), &pass);
-        let mask = subject.kind.mask(mask);
         let weights = output.weights.expect("asked for");
-        let [batch, heads, t, s] = weights.dims();
-        assert_eq!([batch, s], [B, S], "{}", subject.name);
-        for (i, row) in vector(weights).chunks(s).enumerate() {
-            let (b, query) = (i / (heads * t), i % t);
-            let what = format!("{}, {mask:?}, row {b}, query {query}", subject.name);
-            let blocked = |key: usize| mask.is_blocked(b, query, key, [t, s]);
-            for (key, &weight) in row.iter().enumerate() {
-                assert!(weight.is_finite(), "{what}: {weight}");
-                assert!(
-                    !blocked(key) || weight == 0.0,
-                    "{what}: {weight} on a blocked key"
-                );
-            }
-            let sum: f32 = row.iter().sum();
-            let expected = if (0..s).all(blocked) { 0.0 } else { 1.0 };
-            if subject.promises.distributions {
-                assert!(
-                    (sum - expected).abs() < 1e-5,
-                    "{what}: weights sum to {sum}"
-                );
-                assert!(row.iter().all(|&weight| weight >= 0.0), "{what}: {row:?}");
-            }
+        assert_distributions(subject, mask, weights);
+    }
+}
+
+/// Weights of a call with `mask` are finite, exactly 0 on blocked keys, and sum to 1 if that is promised.
+fn assert_distributions<K: Kind>(subject: &Subject<K>, mask: AttentionMask, weights: Tensor<4>) {
+    let mask = subject.kind.mask(mask);
+    let [batch, heads, t, s] = weights.dims();
+    assert_eq!([batch, s], [B, S], "{}", subject.name);
+    for (i, row) in vector(weights).chunks(s).enumerate() {
+        let (b, query) = (i / (heads * t), i % t);
+        let what = format!("{}, {mask:?}, row {b}, query {query}", subject.name);
+        let blocked = |key: usize| mask.is_blocked(b, query, key, [t, s]);
+        for (key, &weight) in row.iter().enumerate() {
+            assert!(weight.is_finite(), "{what}: {weight}");
+            assert!(
+                !blocked(key) || weight == 0.0,
+                "{what}: {weight} on a blocked key"
+            );
+        }
+        let sum: f32 = row.iter().sum();
+        let expected = if (0..s).all(blocked) { 0.0 } else { 1.0 };
+        if subject.promises.distributions {
+            assert!(
+                (sum - expected).abs() < 1e-5,
+                "{what}: weights sum to {sum}"
+            );
+            assert!(row.iter().all(|&weight| weight >= 0.0), "{what}: {row:?}");
         }
     }
 }
@@ -251,23 +269,67 @@ pub(crate) fn maps_on_request_change_nothing<K: Kind>(subject: &Subject<K>, devi
 }
 
 pub(crate) fn a_blocked_key_cannot_matter<K: Kind>(subject: &Subject<K>, device: &Device) {
-    for mask in [
-        AttentionMask::key_lengths(LENGTHS.to_vec()),
-        AttentionMask::key_lengths(LENGTHS.to_vec()).and(AttentionMask::causal()),
-    ] {
-        if mask.is_causal() && !subject.promises.causal {
-            continue;
-        }
-        let [query, memory] = subject.inputs(device);
-        let other = changed_from(&memory, LENGTHS);
+    for mask in subject.padded_masks() {
+        let inputs = subject.inputs(device);
+        assert_blocked_keys_do_not_matter(subject, inputs.clone(), &mask);
+        assert_visible_keys_matter(subject, inputs, &mask);
+    }
+}
+
+/// What stands behind the lengths is changed, and no context with it.
+fn assert_blocked_keys_do_not_matter<K: Kind>(
+    subject: &Subject<K>,
+    [query, memory]: [Tensor<3>; 2],
+    mask: &AttentionMask,
+) {
+    let other = changed_from(&memory, LENGTHS);
+    let other_query = if subject.promises.self_attention {
+        other.clone()
+    } else {
+        query.clone()
+    };
+    let expected = subject.contexts(query, memory, mask);
+    let got = subject.contexts(other_query, other, mask);
+    assert_eq!(got, expected, "{}, {mask:?}", subject.name);
+}
+
+/// In each row some context changes with some key that its query may see. Of self-attention, a key other than the query
+/// itself, wherever the mask shows one.
+fn assert_visible_keys_matter<K: Kind>(
+    subject: &Subject<K>,
+    [query, memory]: [Tensor<3>; 2],
+    mask: &AttentionMask,
+) {
+    let expected = subject.contexts(query.clone(), memory.clone(), mask);
+    let rules = subject.kind.mask(mask.clone());
+    let [t, s] = [query.dims()[1], S];
+    let mut changes = vec![Vec::new(); B];
+    for key in 0..S {
+        let other = changed_at(&memory, key);
         let other_query = if subject.promises.self_attention {
             other.clone()
         } else {
             query.clone()
         };
-        let expected = subject.contexts(query, memory, &mask);
-        let got = subject.contexts(other_query, other, &mask);
-        assert_eq!(got, expected, "{}, {mask:?}", subject.name);
+        let got = subject.contexts(other_query, other, mask);
+        for b in 0..B {
+            let pairs = got[b].chunks(D).zip(expected[b].chunks(D)).enumerate();
+            for (query, (got, expected)) in pairs {
+                let is_itself = subject.promises.self_attention && query == key;
+                if !rules.is_blocked(b, query, key, [t, s]) {
+                    changes[b].push((is_itself, got != expected));
+                }
+            }
+        }
+    }
+    for (b, changes) in changes.iter().enumerate() {
+        let none_other = changes.iter().all(|&(is_itself, _)| is_itself);
+        let matters = |&(is_itself, changed): &(bool, bool)| changed && (none_other || !is_itself);
+        let what = format!("{}, {mask:?}, row {b}", subject.name);
+        assert!(
+            changes.iter().any(matters),
+            "{what}: no visible key matters"
+        );
     }
 }
 
@@ -293,9 +355,10 @@ pub(crate) fn the_future_cannot_matter<K: Kind>(subject: &Subject<K>, device: &D
         // The queries that stand before `start`.
         vector(context.slice([0..B, 0..start + t - S]))
     };
-    let (got, expected) = (run(other_query, other), run(query, memory));
+    let (got, expected) = (run(other_query, other), run(query.clone(), memory.clone()));
     assert!(!got.is_empty());
     assert_close(&got, &expected, 1e-6, &subject.name);
+    assert_visible_keys_matter(subject, [query, memory], &AttentionMask::causal());
 }
 
 pub(crate) fn the_order_of_keys_cannot_matter<K: Kind>(subject: &Subject<K>, device: &Device) {
@@ -307,14 +370,21 @@ pub(crate) fn the_order_of_keys_cannot_matter<K: Kind>(subject: &Subject<K>, dev
         .map(|i| i32::try_from(i * 4 % S).expect("small"))
         .collect();
     let order = Tensor::<1, Int>::from_data(TensorData::new(order, [S]), device);
-    let permuted = memory.clone().select(1, order);
-    let mask = AttentionMask::none();
-    let expected = subject.contexts(query.clone(), memory, &mask);
-    assert_rows_close(
-        &subject.contexts(query, permuted, &mask),
-        &expected,
-        &subject.name,
-    );
+    let permuted = memory.clone().select(1, order.clone());
+    let (mask, pass) = (AttentionMask::none(), Pass::evaluation());
+    let run = |query, memory| {
+        subject
+            .kind
+            .attend(query, memory, mask.clone(), &pass)
+            .context
+    };
+    let expected = run(query.clone(), memory);
+    let (got, expected) = if subject.promises.self_attention {
+        (run(permuted.clone(), permuted), expected.select(1, order))
+    } else {
+        (run(query, permuted), expected)
+    };
+    assert_close(&vector(got), &vector(expected), TOLERANCE, &subject.name);
 }
 
 pub(crate) fn step_by_step_is_all_at_once<K: Kind>(subject: &Subject<K>, device: &Device) {
@@ -388,18 +458,30 @@ pub(crate) fn nothing_visible_gives_zeros_and_finite_gradients<K: Kind>(
     assert_finite(subject, context, &[query, memory], "nothing visible");
 }
 
+/// Inputs a hundred times as large: products of queries and keys reach 1e4 and more. Scores behind a `tanh` (additive,
+/// concat, pooling) and cosines stay bounded all the same; of those kinds this says that the way to the score holds.
 pub(crate) fn large_scores_stay_finite<K: Kind>(subject: &Subject<K>, device: &Device) {
     for mask in subject.masks() {
-        // Products of queries and keys reach 1e4 and more.
         let [query, memory] = subject
             .inputs(device)
             .map(|x| (x * 100.0).detach().require_grad());
+        let pass = Pass::evaluation().with_attention();
+        let output = subject
+            .kind
+            .attend(query.clone(), memory.clone(), mask.clone(), &pass);
+        if let Some(weights) = output.weights {
+            assert_distributions(subject, mask.clone(), weights);
+        }
         let pass = Pass::evaluation();
         let context = subject
             .kind
             .attend(query.clone(), memory.clone(), mask, &pass)
             .context;
         assert_finite(subject, context, &[query, memory], "large scores");
+    }
+    for mask in subject.padded_masks() {
+        let inputs = subject.inputs(device).map(|x| x * 100.0);
+        assert_blocked_keys_do_not_matter(subject, inputs, &mask);
     }
 }
 
@@ -426,14 +508,20 @@ fn assert_finite<K: Kind>(
 }
 
 pub(crate) fn a_pass_repeats_its_draws<K: Kind>(subject: &Subject<K>, device: &Device) {
-    let run = || {
+    let run = |pass: Pass| {
         let [query, memory] = subject.inputs(device);
-        let pass = Pass::training(Key::new(5), 0);
-        let context = subject
-            .kind
-            .attend(query, memory, AttentionMask::none(), &pass)
-            .context;
-        vector(context)
+        let mask = AttentionMask::none();
+        vector(subject.kind.attend(query, memory, mask, &pass).context)
     };
-    assert_eq!(run(), run(), "{}", subject.name);
+    let training = |key| run(Pass::training(Key::new(key), 0));
+    let first = training(5);
+    assert_eq!(training(5), first, "{}", subject.name);
+    let (other, evaluation) = (training(6), run(Pass::evaluation()));
+    assert_eq!(other != first, subject.promises.draws, "{}", subject.name);
+    assert_eq!(
+        evaluation != first,
+        subject.promises.draws,
+        "{}",
+        subject.name
+    );
 }

@@ -2,7 +2,8 @@
 
 use burn::tensor::{Device, Tensor};
 use regard_nn::{
-    AttentionMask, Init, Key, KeyValueCache, Layout, MultiHeadAttentionConfig, Pass, Rows,
+    AttentionMask, Init, Key, KeyValueCache, Layout, MultiHeadAttentionConfig, Normalizer, Pass,
+    Rotary, Rows,
 };
 
 use crate::formula::{fill, numbers};
@@ -15,44 +16,63 @@ fn config() -> MultiHeadAttentionConfig {
     MultiHeadAttentionConfig::new(D, H)
 }
 
+/// Every form of self-attention; heads of an even width, as rotations need.
 #[test]
 fn a_cache_may_be_fed_in_pieces_of_any_length() {
     let device = Device::flex();
-    let attention = fill(config().init_self(&Init::new(1, &device)), "attention");
+    let width = 18;
+    let plain = MultiHeadAttentionConfig::new(width, H);
+    let forms = [
+        plain.clone(),
+        plain.clone().with_n_kv_heads(Some(1)),
+        plain.clone().with_query_key_norm(true),
+        plain.clone().with_normalizer(Normalizer::Entmax15),
+        plain.clone().with_window(Some(2)),
+        plain.clone().with_rotary(Some(Rotary::default())),
+        plain.clone().with_relative(Some(3)),
+        plain
+            .with_n_kv_heads(Some(1))
+            .with_rotary(Some(Rotary::default()))
+            .with_relative(Some(3))
+            .with_window(Some(7)),
+    ];
     let (batch, length) = (2, 37);
-    let x = numbers("x", [batch, length, D], &device);
+    let x = numbers("x", [batch, length, width], &device);
     let pass = Pass::evaluation().with_attention();
-    let whole = attention.forward(x.clone(), &AttentionMask::causal(), &pass);
-    let weights = whole.weights.expect("asked for");
+    for form in forms {
+        let attention = fill(form.init_self(&Init::new(1, &device)), "attention");
+        let whole = attention.forward(x.clone(), &AttentionMask::causal(), &pass);
+        let weights = whole.weights.expect("asked for");
 
-    let mut cache = KeyValueCache::default();
-    for added in [1, 5, 1, 13, 17] {
-        let start = cache.length();
-        let part = x.clone().slice([0..batch, start..start + added]);
-        let layout = Layout {
-            batch,
-            length: added,
-        };
-        let (context, seen) = attention.attend(
-            Layout::flatten(part),
-            layout,
-            AttentionMask::causal(),
-            None,
-            Some(&mut cache),
-            &pass,
-        );
-        let range = start..start + added;
-        let expected = whole.context.clone().slice([0..batch, range.clone()]);
-        let name = format!("positions {range:?}");
-        assert_close(&vector(context), &vector(expected), 1e-5, &name);
-        let expected = weights
-            .clone()
-            .slice([0..batch, 0..H, range, 0..start + added]);
-        let seen = seen.expect("asked for");
-        assert_eq!(seen.dims(), [batch, H, added, start + added]);
-        assert_close(&vector(seen), &vector(expected), 1e-5, &name);
+        let mut cache = KeyValueCache::default();
+        for added in [1, 5, 1, 13, 17] {
+            let start = cache.length();
+            let part = x.clone().slice([0..batch, start..start + added]);
+            let layout = Layout {
+                batch,
+                length: added,
+            };
+            let (context, seen) = attention.attend(
+                Layout::flatten(part),
+                layout,
+                AttentionMask::causal(),
+                None,
+                Some(&mut cache),
+                &pass,
+            );
+            let range = start..start + added;
+            let expected = whole.context.clone().slice([0..batch, range.clone()]);
+            let name = format!("positions {range:?}, {form}");
+            assert_close(&vector(context), &vector(expected), 1e-5, &name);
+            let expected = weights
+                .clone()
+                .slice([0..batch, 0..H, range, 0..start + added]);
+            let seen = seen.expect("asked for");
+            assert_eq!(seen.dims(), [batch, H, added, start + added]);
+            assert_close(&vector(seen), &vector(expected), 1e-5, &name);
+        }
+        assert_eq!(cache.length(), length);
     }
-    assert_eq!(cache.length(), length);
 }
 
 #[test]

@@ -197,33 +197,74 @@ fn evaluation_is_the_model_without_dropout() {
 #[test]
 fn each_dropout_is_at_work_alone() {
     let device = Device::flex();
-    let none = TransformerConfig {
+    let base = TransformerConfig {
         dropout: 0.0,
         attention_dropout: 0.0,
         embedding_dropout: 0.0,
         ..small(2, 3, 7, [1, 1])
     };
-    let configs = [
-        none.clone(),
-        TransformerConfig {
-            dropout: 0.1,
-            ..none.clone()
-        },
-        TransformerConfig {
-            attention_dropout: 0.1,
-            ..none.clone()
-        },
-        TransformerConfig {
-            embedding_dropout: 0.1,
-            ..none
-        },
-    ];
     let batch = Sentences::new([5, 2], [3, 7]).batch(Padding::default(), &device);
     let pass = Pass::training(Key::new(1), 0);
-    let nats = configs
-        .map(|config| vector(cross_entropy(&model(&config, &device), &batch, 0.0, &pass).nats));
-    for (i, one) in nats.iter().enumerate() {
-        assert!(nats[i + 1..].iter().all(|other| other != one), "{nats:?}");
+    for attention in [
+        SelfAttentionKind::Full,
+        SelfAttentionKind::Window,
+        SelfAttentionKind::Memory,
+    ] {
+        let none = TransformerConfig {
+            attention,
+            ..base.clone()
+        };
+        let configs = [
+            none.clone(),
+            TransformerConfig {
+                dropout: 0.1,
+                ..none.clone()
+            },
+            TransformerConfig {
+                attention_dropout: 0.1,
+                ..none.clone()
+            },
+            TransformerConfig {
+                embedding_dropout: 0.1,
+                ..none
+            },
+        ];
+        let nats = configs
+            .map(|config| vector(cross_entropy(&model(&config, &device), &batch, 0.0, &pass).nats));
+        for (i, one) in nats.iter().enumerate() {
+            assert!(nats[i + 1..].iter().all(|other| other != one), "{nats:?}");
+        }
+    }
+}
+
+/// Cross-attention drops weights in every model: it is silenced here, so that only the self-attention can.
+#[test]
+fn self_attention_of_every_kind_drops_its_weights() {
+    let device = Device::flex();
+    let batch = Sentences::new([5, 2], [3, 7]).batch(Padding::default(), &device);
+    for (attention, drops) in [
+        (SelfAttentionKind::Full, true),
+        (SelfAttentionKind::Window, true),
+        (SelfAttentionKind::Memory, true),
+        (SelfAttentionKind::Linear, false),
+    ] {
+        let config = TransformerConfig {
+            attention,
+            dropout: 0.0,
+            attention_dropout: 0.3,
+            embedding_dropout: 0.0,
+            ..small(2, 3, 7, [1, 1])
+        };
+        let model = replace(model(&config, &device), "", |name, old| {
+            if name.ends_with("cross_attention.output.weight") {
+                vec![0.0; old.len()]
+            } else {
+                old
+            }
+        });
+        let nats = |pass: Pass| vector(cross_entropy(&model, &batch, 0.0, &pass).nats);
+        let [training, evaluation] = [Pass::training(Key::new(1), 0), Pass::evaluation()].map(nats);
+        assert_eq!(training != evaluation, drops, "{attention:?}");
     }
 }
 

@@ -97,7 +97,11 @@ mod laws {
                 layer: layer.clone(),
                 dense,
             },
-            promises: Promises::of_self_attention(),
+            promises: Promises {
+                // Edges have features of their own.
+                unordered: false,
+                ..Promises::of_self_attention()
+            },
         };
         vec![subject("edges", false), subject("pairs", true)]
     }

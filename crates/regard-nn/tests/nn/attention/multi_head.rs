@@ -3,15 +3,22 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use regard_nn::{
-    AttentionMask, AttentionOutput, Init, KeyValueCache, Layout, MultiHeadAttentionConfig,
-    MultiHeadCrossAttention, MultiHeadSelfAttention, Pass,
+    AttentionMask, AttentionOutput, Init, Key, KeyValueCache, Layout, MultiHeadAttentionConfig,
+    MultiHeadCrossAttention, MultiHeadSelfAttention, Normalizer, Pass,
 };
 
-use crate::formula::fill;
+use crate::formula::{fill, numbers};
 use crate::kinds::{self, D, H, Kind, Promises, Subject};
-use crate::parts::vector;
+use crate::parts::{assert_all_close, assert_close, gradients, vector};
 
-impl Kind for MultiHeadSelfAttention {
+/// Self-attention, and the window of its configuration.
+#[derive(Module, Debug)]
+struct Own {
+    layer: MultiHeadSelfAttention,
+    window: Option<usize>,
+}
+
+impl Kind for Own {
     fn attend(
         &self,
         query: Tensor<3>,
@@ -19,7 +26,14 @@ impl Kind for MultiHeadSelfAttention {
         mask: AttentionMask,
         pass: &Pass,
     ) -> AttentionOutput {
-        self.forward(query, &mask, pass)
+        self.layer.forward(query, &mask, pass)
+    }
+
+    fn mask(&self, mask: AttentionMask) -> AttentionMask {
+        match self.window {
+            Some(reach) => mask.and(AttentionMask::window(reach, reach)),
+            None => mask,
+        }
     }
 
     fn step_by_step(&self, query: Tensor<3>, _: Tensor<3>) -> Option<Tensor<3>> {
@@ -29,15 +43,15 @@ impl Kind for MultiHeadSelfAttention {
             let x = Layout::flatten(query.clone().slice([0..batch, t..t + 1]));
             let layout = Layout { batch, length: 1 };
             let mask = AttentionMask::causal();
-            let pass = Pass::evaluation();
-            let (context, _) = self.attend(x, layout, mask, None, Some(&mut cache), &pass);
+            let (pass, cache) = (Pass::evaluation(), Some(&mut cache));
+            let (context, _) = self.layer.attend(x, layout, mask, None, cache, &pass);
             layout.unflatten(context)
         };
         Some(Tensor::cat((0..length).map(step).collect(), 1))
     }
 
     fn context_of_nothing(&self) -> Vec<f32> {
-        bias(self.output.bias.as_ref())
+        bias(self.layer.output.bias.as_ref())
     }
 }
 
@@ -83,9 +97,10 @@ fn subject<K: Module>(name: &str, kind: K, promises: Promises) -> Subject<K> {
     }
 }
 
-/// Every form of the layer.
+/// Every form that self-attention and cross-attention share.
 fn configs() -> Vec<(&'static str, MultiHeadAttentionConfig)> {
     let plain = MultiHeadAttentionConfig::new(D, H).with_dropout(0.3);
+    let of = |normalizer| plain.clone().with_normalizer(normalizer);
     vec![
         ("plain", plain.clone()),
         ("multi-query", plain.clone().with_n_kv_heads(Some(1))),
@@ -93,26 +108,106 @@ fn configs() -> Vec<(&'static str, MultiHeadAttentionConfig)> {
         (
             "cosine, multi-query, without biases",
             plain
+                .clone()
                 .with_n_kv_heads(Some(1))
                 .with_query_key_norm(true)
                 .with_bias(false),
         ),
+        ("sparsemax", of(Normalizer::Sparsemax)),
+        ("entmax", of(Normalizer::Entmax15)),
     ]
 }
 
 mod self_attention {
     use super::*;
 
-    fn subjects(device: &Device) -> Vec<Subject<MultiHeadSelfAttention>> {
-        let promises = Promises::of_self_attention();
+    /// Those, and the forms that know positions.
+    fn subjects(device: &Device) -> Vec<Subject<Own>> {
+        let plain = MultiHeadAttentionConfig::new(D, H).with_dropout(0.3);
+        let window = plain.clone().with_window(Some(2));
+        let grouped = window.clone().with_n_kv_heads(Some(1));
+        let of_positions = [
+            ("window", window),
+            (
+                "window, multi-query, cosine",
+                grouped.with_query_key_norm(true),
+            ),
+            ("relative", plain.with_relative(Some(3))),
+        ];
         let init = Init::new(1, device);
-        let configs = configs().into_iter();
-        configs
-            .map(|(name, config)| subject(name, config.init_self(&init), promises))
+        let subject = |(name, config): (&str, MultiHeadAttentionConfig)| {
+            let promises = Promises {
+                unordered: config.window.is_none() && config.relative.is_none(),
+                ..Promises::of_self_attention()
+            };
+            Subject {
+                name: name.into(),
+                kind: Own {
+                    layer: fill(config.init_self(&init), "attention"),
+                    window: config.window,
+                },
+                promises,
+            }
+        };
+        configs()
+            .into_iter()
+            .chain(of_positions)
+            .map(subject)
             .collect()
     }
 
     kinds::tests!(super::self_attention::subjects);
+}
+
+/// Long enough that the window is computed in chunks.
+#[test]
+fn a_window_of_its_own_is_the_window_in_the_mask() {
+    let device = Device::flex().autodiff();
+    let plain = MultiHeadAttentionConfig::new(D, H);
+    let run = |config: &MultiHeadAttentionConfig, mask: AttentionMask| {
+        let layer = fill(config.init_self(&Init::new(1, &device)), "attention");
+        let x = numbers("x", [2, 41, D], &device).require_grad();
+        let pass = Pass::training(Key::new(3), 0).with_attention();
+        let output = layer.forward(x.clone(), &mask, &pass);
+        let factors = numbers("loss", output.context.dims(), &device);
+        let tape = (output.context.clone() * factors).sum().backward();
+        let gradient = x.grad(&tape).expect("a gradient");
+        let weights = vector(output.weights.expect("asked for"));
+        let parameters = gradients(&layer, "attention", tape);
+        (
+            [vector(output.context), weights, vector(gradient)],
+            parameters,
+        )
+    };
+    let forms = [
+        plain.clone().with_dropout(0.3),
+        plain
+            .clone()
+            .with_n_kv_heads(Some(1))
+            .with_query_key_norm(true),
+        plain.with_normalizer(Normalizer::Sparsemax),
+    ];
+    let padding = AttentionMask::key_lengths(vec![41, 23]);
+    for config in forms {
+        for mask in [
+            padding.clone(),
+            padding.clone().and(AttentionMask::causal()),
+        ] {
+            let windowed = config.clone().with_window(Some(2));
+            let (got, got_gradients) = run(&windowed, mask.clone());
+            let with_window = mask.and(AttentionMask::window(2, 2));
+            let (expected, expected_gradients) = run(&config, with_window);
+            for (got, expected) in got.iter().zip(&expected) {
+                assert_close(got, expected, 1e-5, &format!("{config}"));
+            }
+            assert_all_close(
+                &got_gradients,
+                &expected_gradients,
+                1e-5,
+                &format!("{config}"),
+            );
+        }
+    }
 }
 
 mod cross_attention {
@@ -135,7 +230,6 @@ mod parity {
 
     use super::*;
     use crate::case::Case;
-    use crate::formula::numbers;
     use regard_nn::{AttentionOptions, Graph, attention};
 
     const FIXTURE: &[u8] = include_bytes!("../../fixtures/attention.safetensors");
@@ -143,8 +237,8 @@ mod parity {
     const B: usize = 2;
     const T: usize = 7;
     const S: usize = 11;
-    const H: usize = 4;
-    const H_KV: usize = 2;
+    const H: usize = 6;
+    const H_KV: usize = 3;
     const K: usize = 5;
     const K_V: usize = 3;
     const D: usize = H * K;

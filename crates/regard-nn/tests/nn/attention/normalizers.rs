@@ -41,7 +41,10 @@ fn subjects(_: &Device) -> Vec<Subject<Sparse>> {
     let subject = |normalizer| Subject {
         name: format!("{normalizer:?}"),
         kind: Sparse { normalizer },
-        promises: Promises::of_cross_attention(),
+        promises: Promises {
+            draws: false,
+            ..Promises::of_cross_attention()
+        },
     };
     SPARSE.map(subject).into()
 }

@@ -112,6 +112,7 @@ fn subjects(device: &Device) -> Vec<Subject<Ordered>> {
             kind: fill(ordered, "attention"),
             promises: Promises {
                 unordered: false,
+                draws: false,
                 ..Promises::of_self_attention()
             },
         }

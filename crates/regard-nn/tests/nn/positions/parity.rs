@@ -44,11 +44,6 @@ fn rotations() -> [(&'static str, Rotary); 2] {
     ]
 }
 
-/// A case's name lives as long as the fixture does.
-fn name(parts: &[&str]) -> &'static str {
-    parts.join("/").leak()
-}
-
 #[test]
 fn sinusoids_of_every_form() {
     for d_model in [10, 13] {
@@ -66,9 +61,8 @@ fn sinusoids_of_every_form() {
                     start: START,
                 };
                 let table = sinusoids.table(OFFSET, T, d_model, &device());
-                let width = d_model.to_string();
-                let name = name(&["sinusoids", layout_name, wavelengths_name, &width]);
-                Case::new(FIXTURE, name).result("output", table).check();
+                let name = format!("sinusoids/{layout_name}/{wavelengths_name}/{d_model}");
+                Case::new(FIXTURE, &name).result("output", table).check();
             }
         }
     }
@@ -88,8 +82,8 @@ fn rotations_with_an_offset_for_each_row() {
     for (kind, rotary) in rotations() {
         let x = input("x", T, H * K_ROTARY);
         let y = rotary.rotate(x.clone(), H, &[3, 1000]);
-        let case = Case::new(FIXTURE, name(&["rotary", kind])).output(y);
-        case.input("x", &x).check(&Scheme::default(), "scheme");
+        let case = Case::new(FIXTURE, &format!("rotary/{kind}")).output(y);
+        case.input("x", &x).check_inputs();
     }
 }
 
@@ -111,15 +105,14 @@ fn buckets_of_distances_up_to_a_thousand() {
             };
             let buckets: Vec<f64> = (-1000..=1000).map(bucket).collect();
             let buckets = Tensor::<1>::from_floats(buckets.as_slice(), &Device::flex());
-            let sizes = [n_buckets.to_string(), max_distance.to_string()];
-            let name = name(&["t5/buckets", side, &sizes[0], &sizes[1]]);
-            Case::new(FIXTURE, name).result("output", buckets).check();
+            let name = format!("t5/buckets/{side}/{n_buckets}/{max_distance}");
+            Case::new(FIXTURE, &name).result("output", buckets).check();
         }
     }
 }
 
 /// Attention that is told of positions by `scheme`, T queries at the last of S keys.
-fn check_attention(name: &'static str, scheme: Scheme, is_causal: bool) {
+fn check_attention(name: &str, scheme: Scheme, is_causal: bool) {
     let scheme = fill(scheme, "scheme");
     let width = H * if scheme.rotary.is_some() { K_ROTARY } else { K };
     let (query, key) = (input("query", T, width), input("key", S, width));
@@ -145,7 +138,7 @@ fn attention_with_rotations() {
             rotary: Some(rotary),
             ..Scheme::default()
         };
-        check_attention(name(&["attention/rotary", kind]), scheme, true);
+        check_attention(&format!("attention/rotary/{kind}"), scheme, true);
     }
 }
 
