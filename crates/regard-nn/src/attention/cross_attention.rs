@@ -32,7 +32,7 @@ use crate::{AttentionMask, AttentionOutput, Init, Layout, Linear, MultiHeadAtten
 ///
 /// # Behaviour
 ///
-/// As [`attention`](crate::attention), cost included; the maps are `O(N D^2)`. Keys and values can be computed once, by [`project`](Self::project), for all steps of a decoder.
+/// As [`attention`](crate::attention()), cost included; the maps are `O(N D^2)`. Keys and values can be computed once, by [`project`](Self::project), for all steps of a decoder.
 ///
 /// # Panics
 ///

@@ -200,7 +200,7 @@ pub fn hard_attention_from_scores(
     let HardAttentionOptions { mask, noise, .. } = options;
     let [batch, n_heads, t, s] = scores.dims();
     if scores.dims().contains(&0) {
-        return nothing_to_select(scores, value, options.weights);
+        return nothing_to_select(scores, &value, options.weights);
     }
     let softmax = |scores| attention_weights(scores, &mask, Normalizer::Softmax);
     let probabilities = softmax(scores.clone());
@@ -237,10 +237,10 @@ pub fn hard_attention_from_scores(
 }
 
 /// Without keys there is no largest score; without queries or rows there is nothing at all.
-fn nothing_to_select(scores: Tensor<4>, value: Tensor<3>, wanted: bool) -> HardAttentionOutput {
+fn nothing_to_select(scores: Tensor<4>, value: &Tensor<3>, wanted: bool) -> HardAttentionOutput {
     let ([batch, n_heads, t, _], [.., width]) = (scores.dims(), value.dims());
     let like = (&scores.device(), scores.dtype());
-    let none = Tensor::zeros([batch, n_heads, t], like.clone());
+    let none = Tensor::zeros([batch, n_heads, t], like);
     HardAttentionOutput {
         attention: AttentionOutput {
             context: Tensor::zeros([batch, t, width], like),
