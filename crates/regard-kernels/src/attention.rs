@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 #[cfg(feature = "flex")]
 use crate::flex::{AttentionOp, Heads, Operand, apply};
-use crate::{AttentionMask, Draws, Normalizer, dropout};
+use crate::{AttentionMask, BLOCKED, Draws, Normalizer, dropout};
 
 /// How attention is to be computed; [`new`](Self::new) gives the plain form.
 #[derive(Clone, Debug)]
@@ -40,12 +40,16 @@ impl AttentionOptions {
     }
 }
 
-/// What attention gives back, the same for every kind.
+/// What attention gives back, the same for every kind but two that wrap it: hard attention adds to it, and attention along
+/// edges has a weight for each edge.
 #[derive(Clone, Debug)]
 pub struct AttentionOutput {
     /// Weighted means of the values, `[B, T, H * K_v]`.
     pub context: Tensor<3>,
     /// Weights before dropout, `[B, H, T, S]`; each row sums to 1, or is all 0 where every key is blocked. `Some` if asked for.
+    ///
+    /// Exceptions: around predicted positions local attention's rows sum to less; with slots they are `[B, H, T, M + S]`;
+    /// a pooling has one query, `[B, H, 1, S]`; linear attention behind a state has none.
     pub weights: Option<Tensor<4>>,
 }
 
@@ -84,9 +88,26 @@ pub struct AttentionOutput {
 /// # Differences
 ///
 /// - Paper: dropout on the weights is not in the paper, but in its code.
-/// - PyTorch's `scaled_dot_product_attention` gives NaN for a query with every key blocked, and returns no weights. With
-///   `enable_gqa` it groups heads as here.
-/// - burn's `MultiHeadAttention` blocks with a score of -1e4 and hands back weights after dropout.
+/// - PyTorch 2.7.1: `scaled_dot_product_attention` gives zeros for a query with every key blocked, as here, but returns no
+///   weights; `nn.MultiheadAttention` gives NaN there when it computes weights. With `enable_gqa` heads are grouped as here.
+/// - burn's `burn::tensor::module::attention` takes heads apart, `[B, H, T, K]`, with scale, bias, softcap, and masks as
+///   tensors that put -inf; its fallback gives zeros where every key is blocked. No groups, no dropout, no weights. burn-nn's
+///   `MultiHeadAttention` blocks with a score of -1e4 and hands back weights after dropout.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_kernels::{AttentionOptions, attention};
+///
+/// let device = Device::flex();
+/// let query = Tensor::<3>::from_floats([[[1.0]]], &device);
+/// let key = Tensor::<3>::from_floats([[[0.0], [2.0]]], &device);
+/// let value = Tensor::<3>::from_floats([[[0.0], [1.0]]], &device);
+/// let context = attention(query, key, value, AttentionOptions::new(1)).context;
+/// // The share of the second key: 1 / (1 + exp(-2)).
+/// assert!((context.into_scalar::<f32>() - 0.880_797).abs() < 1e-6);
+/// ```
 ///
 /// # References
 ///
@@ -100,7 +121,8 @@ pub fn attention(
 ) -> AttentionOutput {
     let [batch, t, query_width] = query.dims();
     let [_, s, value_width] = value.dims();
-    let key_heads = key_heads(query.dims(), key.dims(), value.dims(), options.n_heads);
+    let dims = [query.dims(), key.dims(), value.dims()];
+    let key_heads = key_heads("attention", dims, options.n_heads);
     options.mask.check(batch, [t, s]);
     #[cfg(feature = "flex")]
     if options.may_fuse() && key_heads == options.n_heads {
@@ -141,12 +163,30 @@ pub fn attention(
 ///
 /// # Behaviour
 ///
-/// As [`attention`].
+/// As [`attention`]. Cost: `O(B H T S K_v)` time, `O(B H T S)` memory.
 ///
 /// # Panics
 ///
 /// If `scores` are not those of `options.n_heads` heads for the rows and keys of `value`, or the mask is made for another
 /// number of rows.
+///
+/// # Differences
+///
+/// PyTorch, burn: no counterpart that takes scores.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_kernels::{AttentionMask, AttentionOptions, attention_from_scores};
+///
+/// let device = Device::flex();
+/// let scores = Tensor::<4>::from_floats([[[[0.0, 0.0, 9.0]]]], &device);
+/// let value = Tensor::<3>::from_floats([[[2.0], [4.0], [8.0]]], &device);
+/// let options = AttentionOptions { mask: AttentionMask::key_lengths(vec![2]), ..AttentionOptions::new(1) };
+/// let context = attention_from_scores(scores, value, options).context;
+/// assert_eq!(context.into_scalar::<f32>(), 3.0);
+/// ```
 pub fn attention_from_scores(
     scores: Tensor<4>,
     value: Tensor<3>,
@@ -169,13 +209,72 @@ fn mix(
     scores: Tensor<4>,
     value: Tensor<3>,
     key_heads: usize,
-    options: AttentionOptions,
+    mut options: AttentionOptions,
 ) -> AttentionOutput {
-    let scores = match options.bias {
+    let scores = match options.bias.take() {
         Some(bias) => scores + bias,
         None => scores,
     };
     let weights = attention_weights(scores, &options.mask, options.normalizer);
+    attention_from_weights(weights, value, key_heads, options)
+}
+
+/// From weights to context: dropout, then the weighted mean of the values. For kinds that make weights in a way of their own.
+///
+/// ```text
+/// context = dropout(weights) v                             [B, T, H * K_v]
+/// ```
+///
+/// # Shapes
+///
+/// | value | shape |
+/// |-------|-------|
+/// | `weights` | `[B, H, T, S]` |
+/// | `value` | `[B, S, H_kv * K_v]`, with `H_kv = key_heads` a divisor of H |
+///
+/// # Behaviour
+///
+/// Of the options heads, dropout and the wish for weights are read; nothing is masked or normalised here. The weights handed
+/// back are those given. Cost: `O(B H T S K_v)` time.
+///
+/// # Panics
+///
+/// If rows, keys or heads of weights and values do not fit each other, or the probability of dropout is none.
+///
+/// # Differences
+///
+/// PyTorch, burn: no counterpart.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_kernels::{AttentionOptions, attention_from_weights};
+///
+/// let device = Device::flex();
+/// let weights = Tensor::<4>::from_floats([[[[0.25, 0.5]]]], &device);
+/// let value = Tensor::<3>::from_floats([[[4.0], [6.0]]], &device);
+/// let output = attention_from_weights(weights, value, 1, AttentionOptions::new(1));
+/// assert_eq!(output.context.into_scalar::<f32>(), 4.0);
+/// ```
+pub fn attention_from_weights(
+    weights: Tensor<4>,
+    value: Tensor<3>,
+    key_heads: usize,
+    options: AttentionOptions,
+) -> AttentionOutput {
+    let ([batch, n_heads, _, s], [rows, keys, width]) = (weights.dims(), value.dims());
+    assert!(
+        [batch, n_heads, s] == [rows, options.n_heads, keys]
+            && key_heads > 0
+            && n_heads.is_multiple_of(key_heads)
+            && width.is_multiple_of(key_heads),
+        "attention_from_weights: expected weights [B, H, T, S] and values [B, S, H_kv K_v] with H = {} and \
+         H_kv = {key_heads}, got {:?} and {:?}",
+        options.n_heads,
+        weights.dims(),
+        value.dims()
+    );
     let dropped = match options.dropout {
         Some((p, draws)) => dropout(weights.clone(), p, draws),
         None => weights.clone(),
@@ -188,6 +287,34 @@ fn mix(
 
 /// Weights `[B, H, T, S]` from scores `[B, H, T, S]`: normalised over the keys that the mask leaves visible, exactly 0 on
 /// the others, all 0 where none is left.
+///
+/// ```text
+/// weights = normalizer(scores where not blocked)           [B, H, T, S]
+/// ```
+///
+/// # Behaviour
+///
+/// Each row sums to 1, or is all 0, with zero gradients, where every key is blocked. Cost: `O(B H T S)` time and memory.
+///
+/// # Panics
+///
+/// If the mask is made for another number of rows.
+///
+/// # Differences
+///
+/// burn's `softmax`, and PyTorch's, know no mask: a row of -inf is NaN there.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_kernels::{AttentionMask, Normalizer, attention_weights};
+///
+/// let scores = Tensor::<4>::zeros([2, 1, 1, 4], &Device::flex());
+/// let mask = AttentionMask::key_lengths(vec![2, 0]);
+/// let weights = attention_weights(scores, &mask, Normalizer::Softmax).into_data();
+/// assert_eq!(weights.as_slice::<f32>().unwrap(), [0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+/// ```
 pub fn attention_weights(
     scores: Tensor<4>,
     mask: &AttentionMask,
@@ -215,17 +342,40 @@ fn weighted_mean(weights: Tensor<4>, value: Tensor<3>, key_heads: usize) -> Tens
     let context = weights
         .reshape([batch, key_heads, groups * t, s])
         .matmul(value); // [B, H_kv, G T, K_v]
-    context
-        .reshape([batch, n_heads, t, width])
-        .swap_dims(1, 2) // [B, T, H, K_v]
-        .reshape([batch, t, n_heads * width])
+    join_heads(context.reshape([batch, n_heads, t, width]))
 }
 
-/// [`attention`] of a sequence to itself, on projections packed as `[q | k | v]`, `[B, T, 3 H K]`.
+/// [`attention`] of a sequence to itself, on projections packed as `[q | k | v]`.
+///
+/// ```text
+/// context = attention(q, k, v)                             [B, T, H * K]
+/// ```
+///
+/// # Shapes
+///
+/// `qkv: [B, T, 3 H K]`; all heads have keys of their own. Behaviour and cost are those of [`attention`]; on burn's CPU
+/// backend nothing is cut apart or copied.
 ///
 /// # Panics
 ///
-/// If the width is not a multiple of three times the number of heads.
+/// If the width is not a multiple of three times the number of heads, or the mask is made for another number of rows.
+///
+/// # Differences
+///
+/// PyTorch packs `in_proj_weight` in the same order, but cuts the projections apart; burn does not pack them.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_kernels::{AttentionMask, AttentionOptions, self_attention};
+///
+/// let qkv = Tensor::<3>::from_floats([[[0.0, 0.0, 2.0], [0.0, 0.0, 6.0]]], &Device::flex());
+/// let options = AttentionOptions { mask: AttentionMask::causal(), ..AttentionOptions::new(1) };
+/// let context = self_attention(qkv, options).context.into_data();
+/// // The second position sees two equal keys.
+/// assert_eq!(context.as_slice::<f32>().unwrap(), [2.0, 4.0]);
+/// ```
 pub fn self_attention(qkv: Tensor<3>, options: AttentionOptions) -> AttentionOutput {
     let [batch, t, width] = qkv.dims();
     assert!(
@@ -243,20 +393,50 @@ pub fn self_attention(qkv: Tensor<3>, options: AttentionOptions) -> AttentionOut
     attention(query, key, value, options)
 }
 
-/// [`attention`] of one sequence to another, whose projections are packed as `[k | v]`, `[B, S, 2 H K]`.
+/// [`attention`] of one sequence to another, whose projections are packed as `[k | v]`.
+///
+/// ```text
+/// context = attention(q, k, v)                             [B, T, H * K]
+/// ```
+///
+/// # Shapes
+///
+/// `query: [B, T, H K]`, `key_value: [B, S, 2 H_kv K]`, with `H_kv` a divisor of H. Behaviour and cost are those of
+/// [`attention`]; on burn's CPU backend, where `H_kv = H`, nothing is cut apart or copied.
 ///
 /// # Panics
 ///
-/// As [`attention`]; the width of `key_value` must be twice that of `query`.
+/// If the width of `key_value` is odd, and as [`attention`].
+///
+/// # Differences
+///
+/// PyTorch, burn: no counterpart on packed projections.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_kernels::{AttentionOptions, cross_attention};
+///
+/// let device = Device::flex();
+/// let query = Tensor::<3>::zeros([1, 1, 1], &device);
+/// let key_value = Tensor::<3>::from_floats([[[5.0, 2.0], [7.0, 6.0]]], &device);
+/// let context = cross_attention(query, key_value, AttentionOptions::new(1)).context;
+/// assert_eq!(context.into_scalar::<f32>(), 4.0); // the query tells no keys apart
+/// ```
 pub fn cross_attention(
     query: Tensor<3>,
     key_value: Tensor<3>,
     options: AttentionOptions,
 ) -> AttentionOutput {
     let [batch, s, packed] = key_value.dims();
+    assert!(
+        packed.is_multiple_of(2),
+        "cross_attention: expected keys and values side by side, [B, S, 2 H_kv K], got a width of {packed}"
+    );
     let width = packed / 2;
-    let packed_dims = [batch, s, width];
-    let key_heads = key_heads(query.dims(), packed_dims, packed_dims, options.n_heads);
+    let dims = [query.dims(), [batch, s, width], [batch, s, width]];
+    let key_heads = key_heads("cross_attention", dims, options.n_heads);
     options.mask.check(batch, [query.dims()[1], s]);
     #[cfg(feature = "flex")]
     if options.may_fuse()
@@ -309,15 +489,21 @@ impl AttentionOptions {
     }
 }
 
-/// Far below every score, so that its weight is exactly 0 beside a visible key, yet finite, so that a row of nothing
-/// else is uniform rather than NaN until it is set to 0.
-const BLOCKED: f32 = -1e30;
-
 /// `[B, L, H * K]` to `[B, H, L, K]`.
-fn split_heads(x: Tensor<3>, n_heads: usize) -> Tensor<4> {
+///
+/// # Panics
+///
+/// If the width is not a multiple of `n_heads`.
+pub fn split_heads(x: Tensor<3>, n_heads: usize) -> Tensor<4> {
     let [batch, length, width] = x.dims();
     x.reshape([batch, length, n_heads, width / n_heads])
         .swap_dims(1, 2)
+}
+
+/// `[B, H, L, K]` to `[B, L, H * K]`.
+pub fn join_heads(x: Tensor<4>) -> Tensor<3> {
+    let [batch, n_heads, length, width] = x.dims();
+    x.swap_dims(1, 2).reshape([batch, length, n_heads * width])
 }
 
 /// Queries of heads that share keys, one behind the other: `[B, T, H * K]` to `[B, H_kv, H / H_kv * T, K]`.
@@ -331,8 +517,18 @@ fn group_queries(query: Tensor<3>, n_heads: usize, key_heads: usize) -> Tensor<4
     ])
 }
 
-/// Number of heads of keys and values.
-fn key_heads(query: [usize; 3], key: [usize; 3], value: [usize; 3], n_heads: usize) -> usize {
+/// Number of heads of keys and values, from the shapes of queries with `n_heads` heads, keys and values.
+///
+/// # Panics
+///
+/// If the shapes do not fit each other; the message names `function`.
+///
+/// ```
+/// let dims = [[1, 5, 12], [1, 7, 6], [1, 7, 4]]; // heads of queries and keys have a width of 3
+/// assert_eq!(regard_kernels::key_heads("attention", dims, 4), 2);
+/// ```
+pub fn key_heads(function: &str, dims: [[usize; 3]; 3], n_heads: usize) -> usize {
+    let [query, key, value] = dims;
     let width = query[2] / n_heads;
     let key_heads = key[2].checked_div(width).unwrap_or(0);
     let fits = query[0] == key[0]
@@ -345,7 +541,7 @@ fn key_heads(query: [usize; 3], key: [usize; 3], value: [usize; 3], n_heads: usi
         && value[2].is_multiple_of(key_heads);
     assert!(
         fits,
-        "attention: expected query [B, T, H K], key [B, S, H_kv K], value [B, S, H_kv K_v] with H = {n_heads} and \
+        "{function}: expected query [B, T, H K], key [B, S, H_kv K], value [B, S, H_kv K_v] with H = {n_heads} and \
          H_kv a divisor of it, got {query:?}, {key:?}, {value:?}"
     );
     key_heads
@@ -425,6 +621,26 @@ mod tests {
         let [q, k, v] = [0.1, 0.2, 0.3].map(|phase| formula([1, 3, 4], phase, &device) * 200.0);
         let context = attention(q, k, v, options(1, AttentionMask::causal())).context;
         assert!(context.into_data().iter::<f32>().all(f32::is_finite));
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "cross_attention: expected keys and values side by side, [B, S, 2 H_kv K], got a width of 5"
+    )]
+    fn keys_wider_than_values() {
+        let x = |width| Tensor::<3>::zeros([1, 2, width], &Device::flex());
+        cross_attention(x(2), x(5), AttentionOptions::new(1));
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "attention_from_weights: expected weights [B, H, T, S] and values [B, S, H_kv K_v] with H = 2 and H_kv = 2, got [1, 2, 1, 3] and [1, 4, 2]"
+    )]
+    fn weights_of_other_keys() {
+        let device = Device::flex();
+        let weights = Tensor::zeros([1, 2, 1, 3], &device);
+        let value = Tensor::zeros([1, 4, 2], &device);
+        attention_from_weights(weights, value, 2, AttentionOptions::new(2));
     }
 
     #[test]

@@ -43,7 +43,8 @@ pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, draws: Draws) -> Tensor<D> 
     let shape = x.dims();
     let mut mask = vec![1.0; shape.iter().product()];
     apply_mask(&mut mask, 0, &shape, p, draws);
-    x.clone() * Tensor::from_data(TensorData::new(mask, shape), &x.device())
+    let like = (&x.device(), x.dtype());
+    x * Tensor::from_data(TensorData::new(mask, shape), like)
 }
 
 /// The draws of one row of the last axis, for those who hold its elements in another order.
@@ -98,6 +99,9 @@ pub(crate) fn apply_mask(values: &mut [f32], first: usize, shape: &[usize], p: f
     let Some((&width, outer)) = shape.split_last() else {
         return;
     };
+    if values.is_empty() {
+        return;
+    }
     for (i, values) in values.chunks_exact_mut(width).enumerate() {
         let row = DropoutRow::of_key(row_key(first + i, outer, draws), p);
         let (pairs, rest) = values.as_chunks_mut::<2>();
@@ -130,7 +134,7 @@ pub(crate) fn row_key(row: usize, outer: &[usize], draws: Draws) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
+    use burn::tensor::{DType, Device};
 
     fn draws(first_row: u64) -> Draws {
         Draws {
@@ -171,6 +175,25 @@ mod tests {
             let factors: Vec<f32> = (0..7).map(|i| row.factor(i)).collect();
             assert_eq!(factors, expected, "row {index:?}");
         }
+    }
+
+    #[test]
+    fn nothing_has_nothing_to_drop() {
+        let device = Device::flex();
+        for shape in [[2, 3, 0], [2, 0, 3], [0, 2, 3]] {
+            let x = dropout(Tensor::<3>::zeros(shape, &device), 0.5, draws(0));
+            assert_eq!(x.dims(), shape);
+            let x = Tensor::<3>::zeros(shape, (&device, DType::F64)); // no operation of its own
+            assert_eq!(dropout(x, 0.5, draws(0)).dims(), shape);
+        }
+    }
+
+    #[test]
+    fn a_number_keeps_its_type() {
+        let ones = |dtype| Tensor::<2>::ones([5, 7], (&Device::flex(), dtype));
+        let [single, double] = [DType::F32, DType::F64].map(|t| dropout(ones(t), 0.5, draws(0)));
+        assert_eq!(double.dtype(), DType::F64);
+        assert_eq!(double.cast(DType::F32).into_data(), single.into_data());
     }
 
     #[test]

@@ -33,14 +33,14 @@ mod residual;
 
 pub use activation::{gated, gelu, gelu_tanh, silu};
 pub use attention::{
-    AttentionOptions, AttentionOutput, attention, attention_from_scores, attention_weights,
-    cross_attention, self_attention,
+    AttentionOptions, AttentionOutput, attention, attention_from_scores, attention_from_weights,
+    attention_weights, cross_attention, join_heads, key_heads, self_attention, split_heads,
 };
 pub use dropout::{Draws, DropoutRow, dropout};
 pub use graph::Graph;
 pub use linear::{embedding, linear, linear_relu};
 pub use loss::{CrossEntropy, linear_cross_entropy};
-pub use mask::{AttentionMask, Window};
+pub use mask::{AttentionMask, BLOCKED, Window};
 pub use noise::gumbel;
 pub use norm::{layer_norm, rms_norm};
 pub use normalizer::Normalizer;

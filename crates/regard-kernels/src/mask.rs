@@ -33,6 +33,10 @@ pub struct AttentionMask {
     graphs: Option<Arc<[Graph]>>,
 }
 
+/// What a blocked score becomes: far below every other, so that its weight is exactly 0 beside a visible key, yet finite, so
+/// that a row of nothing else is uniform rather than NaN until it is set to 0. Scores below -1e30 are not expected.
+pub const BLOCKED: f32 = -1e30;
+
 /// How far a query sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -116,8 +120,8 @@ impl AttentionMask {
     ///
     /// # Panics
     ///
-    /// If both have rules for each row, for different numbers of rows; if both have blocks (two ways of packing do not
-    /// belong to one batch), or graphs of different size.
+    /// If both have rules for each row, for different numbers of rows; if both have blocks and these differ (two ways of
+    /// packing do not belong to one batch), or graphs of different size.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let both = |a: &[usize], b: &[usize]| -> Arc<[usize]> {
@@ -181,8 +185,13 @@ impl AttentionMask {
         }
         if let (Some(graphs), Some(position)) = (&self.graphs, position.checked_sub(t)) {
             let sources = of_row(graphs, row).sources(position);
-            start = start.max(sources.first().copied().unwrap_or(end));
-            end = end.min(sources.last().map_or(0, |last| last + 1));
+            let first = sources.partition_point(|&source| source < start);
+            let behind = sources.partition_point(|&source| source < end);
+            match sources.get(first..behind) {
+                Some([source]) => (start, end) = (*source, source + 1),
+                Some([source, .., last]) => (start, end) = (*source, last + 1),
+                _ => start = end,
+            }
         }
         start.min(end)..end
     }
@@ -261,16 +270,17 @@ impl AttentionMask {
 
     /// Whether some query may see no key at all.
     pub(crate) fn blocks_a_whole_query(&self, rows: usize, sizes: [usize; 2]) -> bool {
-        (0..self.own_rows(rows))
+        (0..self.own_rows(rows, sizes[1]))
             .any(|row| (0..sizes[0]).any(|query| self.visible_range(row, query, sizes).is_empty()))
     }
 
-    /// Rows that the mask tells apart.
-    fn own_rows(&self, rows: usize) -> usize {
-        let own = self.key_lengths.is_some()
+    /// Rows that the mask tells apart; lengths that cut nothing off s keys are the same for all.
+    fn own_rows(&self, rows: usize, s: usize) -> usize {
+        let cut = |lengths: &Arc<[usize]>| lengths.iter().any(|&length| length < s);
+        let own = self.key_lengths.as_ref().is_some_and(cut)
             || self.blocks.as_ref().is_some_and(|blocks| blocks.len() > 1)
             || self.graphs.as_ref().is_some_and(|graphs| graphs.len() > 1);
-        if own { rows } else { 1 }
+        if own { rows } else { rows.min(1) }
     }
 
     /// The mask as a tensor that broadcasts to `[B, H, T, S]`, with axes of size 1 where a rule does not need them;
@@ -281,9 +291,9 @@ impl AttentionMask {
         [t, s]: [usize; 2],
         device: &Device,
     ) -> Option<Tensor<4, Bool>> {
-        let rows = self.own_rows(rows);
+        let rows = self.own_rows(rows, s);
         let by_query = self.window.is_some() || self.blocks.is_some() || self.graphs.is_some();
-        let own_queries = if self.causal || by_query { t } else { 1 };
+        let own_queries = if self.causal || by_query { t } else { t.min(1) };
         let mut blocked = vec![true; rows * own_queries * s];
         let mut lines = blocked.chunks_exact_mut(s.max(1));
         for row in 0..rows {
@@ -354,8 +364,15 @@ mod tests {
                 |row, i, j| row == 1 && (i >= 3 || j >= 3),
             ),
             (
-                AttentionMask::graph(vec![graph(&[]), graph(&[[0, 4], [3, 4], [4, 0]])]),
-                |row, i, j| row == 0 || !matches!((j, i), (0 | 3, 4) | (4, 0)),
+                // Holes; and within the blocks above, row 0 leaves position 2 nothing between two sources.
+                AttentionMask::graph(vec![
+                    graph(&[[0, 0], [1, 1], [1, 2], [3, 2], [0, 3], [4, 3], [4, 4]]),
+                    graph(&[[1, 0], [0, 1], [2, 2], [4, 3], [0, 4], [3, 4]]),
+                ]),
+                |row, i, j| match row {
+                    0 => !matches!((j, i), (0, 0) | (1, 1) | (1 | 3, 2) | (0 | 4, 3) | (4, 4)),
+                    _ => !matches!((j, i), (1, 0) | (0, 1) | (2, 2) | (4, 3) | (0 | 3, 4)),
+                },
             ),
         ]
     }
@@ -424,6 +441,8 @@ mod tests {
             Some([2, 1, 1, 5])
         );
         assert_eq!(dims(AttentionMask::causal()), Some([1, 1, 3, 5]));
+        let uncut = AttentionMask::causal().and(AttentionMask::key_lengths(vec![5, 7]));
+        assert_eq!(dims(uncut), Some([1, 1, 3, 5]));
         assert_eq!(dims(AttentionMask::window(5, 5)), None);
         assert_eq!(
             dims(AttentionMask::blocks(&[vec![4, 1]])),
@@ -433,6 +452,31 @@ mod tests {
             dims(AttentionMask::graph([Graph::new(5, &[])])),
             Some([1, 1, 3, 5])
         );
+    }
+
+    #[test]
+    fn a_graph_and_a_window_without_a_common_key_leave_nothing() {
+        let graph = Graph::new(3, &[[0, 0], [0, 1], [2, 1], [2, 2]]);
+        let mask = AttentionMask::graph([graph]).and(AttentionMask::window(0, 0));
+        let ranges = [0, 1, 2].map(|query| mask.visible_range(0, query, [3, 3]));
+        assert!(ranges[1].is_empty());
+        assert_eq!([&ranges[0], &ranges[2]], [&(0..1), &(2..3)]);
+        assert!(mask.blocks_a_whole_query(1, [3, 3]));
+    }
+
+    #[test]
+    fn without_rows_queries_or_keys_there_is_nothing_to_block() {
+        let device = Device::flex();
+        let lengths = AttentionMask::key_lengths;
+        for (mask, rows, sizes) in [
+            (lengths(vec![1, 0]), 2, [0, 3]),
+            (lengths(vec![1, 0]), 2, [3, 0]),
+            (lengths(vec![]), 0, [3, 3]),
+            (AttentionMask::causal(), 0, [3, 3]),
+            (AttentionMask::causal(), 2, [0, 3]),
+        ] {
+            assert!(mask.to_tensor(rows, sizes, &device).is_none(), "{mask:?}");
+        }
     }
 
     #[test]

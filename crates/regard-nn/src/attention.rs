@@ -48,9 +48,6 @@ pub use window::sliding_window_attention;
 
 use crate::{AttentionMask, Pass};
 
-/// What a blocked score becomes where a kind blocks by itself: its weight is exactly 0 beside a visible key, and it is finite.
-const BLOCKED: f32 = -1e30;
-
 /// The options of a layer that is called with a mask and a pass.
 pub(crate) fn options(
     n_heads: usize,

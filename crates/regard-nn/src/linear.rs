@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use crate::Init;
+use crate::{Init, Layout};
 
 /// `y = x W + b`, over the rows of a matrix.
 ///
@@ -58,6 +58,24 @@ impl Linear {
     /// If `x` has another width than `D_in`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         regard_kernels::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    }
+
+    /// The map of every position, `[B, L, D_in]` to `[B, L, D_out]`.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has another width than `D_in`.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use regard_nn::{Init, Linear};
+    /// let map = Linear::new(3, 2, &Init::new(0, &Device::flex()));
+    /// let y = map.forward_sequence(Tensor::zeros([4, 5, 3], &Device::flex()));
+    /// assert_eq!(y.dims(), [4, 5, 2]);
+    /// ```
+    pub fn forward_sequence(&self, x: Tensor<3>) -> Tensor<3> {
+        let [batch, length, _] = x.dims();
+        Layout { batch, length }.unflatten(self.forward(Layout::flatten(x)))
     }
 
     /// [`forward`](Self::forward), then `max(0, y)`.

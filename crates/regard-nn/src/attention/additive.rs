@@ -3,11 +3,11 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use regard_kernels::{AttentionOptions, attention_from_scores};
+use regard_kernels::{AttentionOptions, attention_from_scores, split_heads};
 
 use super::options;
-use super::projected::{ProjectedMemory, check_heads, split_heads};
-use crate::{AttentionMask, AttentionOutput, Init, Layout, Linear, Pass};
+use super::projected::{ProjectedMemory, check_heads};
+use crate::{AttentionMask, AttentionOutput, Init, Linear, Pass};
 
 /// Each query takes the mean of the values, weighted by a network of one hidden layer that meets a query and a key.
 ///
@@ -215,23 +215,18 @@ impl AdditiveAttentionConfig {
     pub fn init(&self, init: &Init) -> AdditiveAttention {
         check_heads("AdditiveAttention", "d_memory", self.d_memory, self.n_heads);
         let width = self.n_heads * self.d_attention;
-        let mut query = Linear::new(self.d_query, width, &init.at("query"));
-        query.bias = query.bias.filter(|_| self.bias);
+        let query = Linear::new(self.d_query, width, &init.at("query"));
         AdditiveAttention {
-            query,
-            key: unbiased(self.d_memory, width, &init.at("key")),
+            query: if self.bias {
+                query
+            } else {
+                query.without_bias()
+            },
+            key: Linear::new(self.d_memory, width, &init.at("key")).without_bias(),
             score: init.at("score").xavier([self.d_attention, self.n_heads], 1),
             n_heads: self.n_heads,
             dropout: self.dropout,
         }
-    }
-}
-
-/// A linear map without bias.
-pub(super) fn unbiased(d_in: usize, d_out: usize, init: &Init) -> Linear {
-    Linear {
-        bias: None,
-        ..Linear::new(d_in, d_out, init)
     }
 }
 
@@ -250,7 +245,7 @@ impl AdditiveAttention {
     /// Keys `U m`, `[B, S, H A]`, and values, the memory `[B, S, D_m]` itself.
     pub fn project(&self, memory: Tensor<3>) -> ProjectedMemory {
         ProjectedMemory {
-            key: map(&self.key, memory.clone()),
+            key: self.key.forward_sequence(memory.clone()),
             value: memory,
         }
     }
@@ -277,13 +272,13 @@ impl AdditiveAttention {
         options: AttentionOptions,
     ) -> AttentionOutput {
         let ProjectedMemory { key, value } = memory.clone();
-        let query = map(&self.query, query);
+        let query = self.query.forward_sequence(query);
         additive_attention(query, key, self.score_weight(), value, options)
     }
 
     /// Scores `[B, H, T, S]` of `query: [B, T, D_q]`.
     pub(super) fn scores(&self, query: Tensor<3>, memory: &ProjectedMemory) -> Tensor<4> {
-        let query = map(&self.query, query);
+        let query = self.query.forward_sequence(query);
         additive_scores(query, memory.key.clone(), self.score_weight(), self.n_heads)
     }
 
@@ -291,10 +286,4 @@ impl AdditiveAttention {
     fn score_weight(&self) -> Tensor<1> {
         self.score.val().transpose().flatten(0, 1)
     }
-}
-
-/// A linear map of the last axis.
-pub(super) fn map(linear: &Linear, x: Tensor<3>) -> Tensor<3> {
-    let [batch, length, _] = x.dims();
-    Layout { batch, length }.unflatten(linear.forward(Layout::flatten(x)))
 }

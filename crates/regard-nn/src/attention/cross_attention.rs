@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use regard_kernels::cross_attention;
 
 use super::multi_head::{Heads, QueryKeyNorm, split_columns};
+use super::projected::Groups;
 use crate::{AttentionMask, AttentionOutput, Init, Layout, Linear, MultiHeadAttentionConfig, Pass};
 
 /// A sequence attends to another.
@@ -26,19 +27,24 @@ use crate::{AttentionMask, AttentionOutput, Init, Layout, Linear, MultiHeadAtten
 ///
 /// # Parameters
 ///
-/// `query: [D, D]`, `key_value: [D, 2 H_kv K]` packed, `output: [D, D]`, with biases by default.
+/// `query: [D, D]`, `key_value: [D, 2 H_kv K]` packed, `output: [D, D]`, with biases by default; `query_key_norm.scale: [H]`
+/// if configured.
 ///
 /// # Behaviour
 ///
-/// As [`attention`](crate::attention). Keys and values can be computed once, by [`project`](Self::project), for all steps of a decoder.
+/// As [`attention`](crate::attention()), cost included; the maps are `O(N D^2)`. Keys and values can be computed once, by [`project`](Self::project), for all steps of a decoder.
 ///
 /// # Panics
 ///
-/// If a width is not D, or the mask is made for another number of rows.
+/// If a width is not D, the mask is made for another number of rows, or the rows of the queries are not a multiple of those
+/// of the memory.
 ///
 /// # Differences
 ///
-/// As [`MultiHeadSelfAttention`](crate::MultiHeadSelfAttention).
+/// - Paper and PyTorch: as [`MultiHeadSelfAttention`](crate::MultiHeadSelfAttention).
+/// - burn-nn 0.22.1 has `CrossAttention`, with heads in groups too (it repeats keys and values, here nothing is copied) and
+///   a memory of another width; `forward_cache` keeps keys and values. It masks by key alone, with a score of -1e4 by
+///   default, so that blocked keys share where nothing is visible, and returns no weights.
 ///
 /// # References
 ///
@@ -118,8 +124,8 @@ impl MultiHeadCrossAttention {
 
     /// The form that blocks call: `x: [N, D]` to `[N, D]`, on projected keys and values.
     ///
-    /// `layout` may have a multiple of the memory's rows: they then look at the same memory row in groups. Weights are
-    /// `[R, H, T, S]` for the R rows of `layout`.
+    /// `layout` may have a multiple of the memory's rows: they then look at the same memory row in groups, and the mask may
+    /// hold key lengths only, those of the memory's rows. Weights are `[R, H, T, S]` for the R rows of `layout`.
     pub fn attend(
         &self,
         x: Tensor<2>,
@@ -129,12 +135,9 @@ impl MultiHeadCrossAttention {
         pass: &Pass,
     ) -> (Tensor<2>, Option<Tensor<4>>) {
         // Without order between queries, the hypotheses of a sentence are as good as positions of one row.
-        let [memory_rows, _, _] = key_value.dims();
-        let grouped = Layout {
-            batch: memory_rows,
-            length: layout.batch / memory_rows * layout.length,
-        };
-        let mut query = grouped.unflatten(self.query.forward(x));
+        let [memory_rows, s, _] = key_value.dims();
+        let groups = Groups::new("MultiHeadCrossAttention", layout, [memory_rows, s], &mask);
+        let mut query = groups.joined().unflatten(self.query.forward(x));
         let mut options = self.heads.options(mask, pass);
         if let Some(norm) = &self.query_key_norm {
             query = norm.query(query, self.heads.width);
@@ -142,20 +145,7 @@ impl MultiHeadCrossAttention {
         }
         let attended = cross_attention(query, key_value.clone(), options);
         let context = self.output.forward(Layout::flatten(attended.context));
-        let weights = attended.weights.map(|weights| ungroup(weights, layout));
+        let weights = attended.weights.map(|weights| groups.part_weights(weights));
         (context, weights)
     }
-}
-
-/// `[B, H, R / B * T, S]` to `[R, H, T, S]`.
-fn ungroup(weights: Tensor<4>, layout: Layout) -> Tensor<4> {
-    let [memory_rows, n_heads, _, keys] = weights.dims();
-    let Layout {
-        batch: rows,
-        length,
-    } = layout;
-    weights
-        .reshape([memory_rows, n_heads, rows / memory_rows, length, keys])
-        .swap_dims(1, 2)
-        .reshape([rows, n_heads, length, keys])
 }

@@ -71,7 +71,8 @@ pub struct GraphAttentionOutput {
 ///
 /// - Velickovic et al. score an edge by a small network, `LeakyReLU(a . [W h_i, W h_j])`; here scores are scaled dot
 ///   products, as in Dwivedi and Bresson, and in Shi et al., who add the edge's features to keys and values.
-/// - PyTorch and burn have dense masks only; checked against PyTorch by `scripts/parity/graph.py`.
+/// - PyTorch from 2.5 on has `flex_attention`, whose block masks leave out blocks of pairs without an edge, on GPUs above all;
+///   burn has dense masks only. Checked against PyTorch by `scripts/parity/graph.py`.
 ///
 /// # References
 ///
@@ -270,10 +271,7 @@ impl GraphAttentionConfig {
             self.n_heads,
             self.d_model
         );
-        let edge = || Linear {
-            bias: None,
-            ..Linear::new(self.d_edge, self.n_heads, &init.at("edge"))
-        };
+        let edge = || Linear::new(self.d_edge, self.n_heads, &init.at("edge")).without_bias();
         GraphAttention {
             qkv: Linear::packed(self.d_model, &[self.d_model; 3], &init.at("qkv")),
             edge: (self.d_edge > 0).then(edge),
@@ -299,7 +297,7 @@ impl GraphAttention {
         let [query, key, value] = self.project(x);
         let attended = graph_attention(query, key, value, graphs, bias, options);
         GraphAttentionOutput {
-            context: self.join(attended.context),
+            context: self.output.forward_sequence(attended.context),
             ..attended
         }
     }
@@ -324,23 +322,15 @@ impl GraphAttention {
         let [query, key, value] = self.project(x);
         let attended = attention(query, key, value, options);
         AttentionOutput {
-            context: self.join(attended.context),
+            context: self.output.forward_sequence(attended.context),
             ..attended
         }
     }
 
     /// Queries, keys and values.
     fn project(&self, x: Tensor<3>) -> [Tensor<3>; 3] {
-        let [batch, length, _] = x.dims();
-        let layout = Layout { batch, length };
-        let qkv = layout.unflatten(self.qkv.forward(Layout::flatten(x)));
+        let qkv = self.qkv.forward_sequence(x);
         split_columns(&qkv, [qkv.dims()[2] / 3; 3])
-    }
-
-    fn join(&self, context: Tensor<3>) -> Tensor<3> {
-        let [batch, length, _] = context.dims();
-        let layout = Layout { batch, length };
-        layout.unflatten(self.output.forward(Layout::flatten(context)))
     }
 
     /// `[B or 1, E, D_edge]` to `[B or 1, H, E]`.
@@ -353,9 +343,7 @@ impl GraphAttention {
             "GraphAttention: expected features of {count} edges, {width} each, got {got:?}"
         );
         let (edge, features) = self.edge.as_ref().zip(features.filter(|_| count > 0))?;
-        let [rows, _, _] = features.dims();
-        let bias = edge.forward(Layout::flatten(features)); // [B E, H]
-        let bias = bias.reshape([rows, count, self.n_heads]);
+        let bias = edge.forward_sequence(features); // [B, E, H]
         Some(bias.swap_dims(1, 2))
     }
 }

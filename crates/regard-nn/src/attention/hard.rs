@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 pub use layer::{HardAttention, HardAttentionConfig};
 pub use reinforce::{ReinforceLoss, ReinforceLossConfig};
 
-use crate::{AttentionMask, AttentionOutput, Normalizer, attention_weights};
+use regard_kernels::{BLOCKED, attention_from_weights, split_heads};
+
+use crate::{AttentionMask, AttentionOptions, AttentionOutput, Normalizer, attention_weights};
 
 /// How a selection, which has no derivative, gives the scores a gradient in training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,7 +87,9 @@ pub struct HardAttentionOutput {
 /// | `key` | `[B, S, H * K]` |
 /// | `value` | `[B, S, H * K_v]` |
 ///
-/// The rest is as of [`hard_attention_from_scores`].
+/// # Behaviour, differences and references
+///
+/// As [`hard_attention_from_scores`]. Cost: `O(B H T S K)` time, `O(B H T S)` memory, as soft attention.
 ///
 /// # Panics
 ///
@@ -156,7 +160,7 @@ pub fn hard_attention(
 /// - Of equal scores the lower position is selected.
 /// - Without noise nothing differentiates through the selection. `log_probability` and `entropy` are of p, without noise
 ///   or temperature, and always differentiate.
-/// - Cost: `O(B H T S K)` time, `O(B H T S)` memory, as soft attention.
+/// - Cost: `O(B H T S K_v)` time, `O(B H T S)` memory, as from scores to soft weights to contexts.
 ///
 /// # Panics
 ///
@@ -174,6 +178,19 @@ pub fn hard_attention(
 /// Xu et al. Show, Attend and Tell. 2015. <https://arxiv.org/abs/1502.03044>, section 4.1. Straight-through:
 /// Jang, Gu, Poole 2016. <https://arxiv.org/abs/1611.01144>, section 2.2; the relaxation also in Maddison, Mnih,
 /// Teh 2016. <https://arxiv.org/abs/1611.00712>.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_nn::{HardAttentionOptions, HardEstimator, hard_attention_from_scores};
+/// let device = Device::flex();
+/// let scores = Tensor::from_floats([[[[0.0, 1.0, 1.0]]]], &device);
+/// let value = Tensor::from_floats([[[10.0], [20.0], [30.0]]], &device);
+/// let options = HardAttentionOptions::new(1, HardEstimator::Reinforce);
+/// let output = hard_attention_from_scores(scores, value, options);
+/// assert_eq!(output.attention.context.into_scalar::<f32>(), 20.0); // the first of the largest
+/// ```
 pub fn hard_attention_from_scores(
     scores: Tensor<4>,
     value: Tensor<3>,
@@ -182,13 +199,16 @@ pub fn hard_attention_from_scores(
     options.check(&scores, &value);
     let HardAttentionOptions { mask, noise, .. } = options;
     let [batch, n_heads, t, s] = scores.dims();
+    if scores.dims().contains(&0) {
+        return nothing_to_select(scores, &value, options.weights);
+    }
     let softmax = |scores| attention_weights(scores, &mask, Normalizer::Softmax);
     let probabilities = softmax(scores.clone());
     let blocked = mask.to_tensor(batch, [t, s], &scores.device());
     let fill = |x, value| filled(x, blocked.as_ref(), value);
 
     let perturbed = match &noise {
-        Some(noise) => scores.clone() + noise.clone(),
+        Some(noise) => scores.clone() + noise.clone().cast(scores.dtype()),
         None => scores.clone(),
     };
     let selected = one_hot_of_largest(fill(perturbed.clone().detach(), BLOCKED));
@@ -205,20 +225,31 @@ pub fn hard_attention_from_scores(
         }
         _ => selected,
     };
-    let context = weights.clone().matmul(split_heads(value, n_heads)); // [B, H, T, K_v]
-    let width = n_heads * context.dims()[3];
+    let wanted = AttentionOptions {
+        weights: options.weights,
+        ..AttentionOptions::new(n_heads)
+    };
     HardAttentionOutput {
-        attention: AttentionOutput {
-            context: context.swap_dims(1, 2).reshape([batch, t, width]),
-            weights: options.weights.then_some(weights),
-        },
+        attention: attention_from_weights(weights, value, n_heads, wanted),
         log_probability,
         entropy,
     }
 }
 
-/// Below every score, yet finite, so that a row of nothing else has finite gradients.
-const BLOCKED: f32 = -1e30;
+/// Without keys there is no largest score; without queries or rows there is nothing at all.
+fn nothing_to_select(scores: Tensor<4>, value: &Tensor<3>, wanted: bool) -> HardAttentionOutput {
+    let ([batch, n_heads, t, _], [.., width]) = (scores.dims(), value.dims());
+    let like = (&scores.device(), scores.dtype());
+    let none = Tensor::zeros([batch, n_heads, t], like);
+    HardAttentionOutput {
+        attention: AttentionOutput {
+            context: Tensor::zeros([batch, t, width], like),
+            weights: wanted.then_some(scores),
+        },
+        log_probability: none.clone(),
+        entropy: none,
+    }
+}
 
 fn filled(x: Tensor<4>, blocked: Option<&Tensor<4, Bool>>, value: f32) -> Tensor<4> {
     match blocked {
@@ -235,19 +266,12 @@ fn filled(x: Tensor<4>, blocked: Option<&Tensor<4, Bool>>, value: f32) -> Tensor
     reason = "a number of keys is far below 2^63"
 )]
 fn one_hot_of_largest(scores: Tensor<4>) -> Tensor<4> {
-    let shape @ [.., s] = scores.dims();
+    let (shape @ [.., s], dtype) = (scores.dims(), scores.dtype());
     let positions = Tensor::<1, Int>::arange(0..s as i64, &scores.device());
     let positions = positions.reshape([1, 1, 1, s]).expand(shape);
     let smaller = scores.clone().lower(scores.max_dim(3));
     let first = positions.clone().mask_fill(smaller, s as i64).min_dim(3); // [B, H, T, 1]
-    positions.equal(first).float()
-}
-
-/// `[B, L, H * K]` to `[B, H, L, K]`.
-fn split_heads(x: Tensor<3>, n_heads: usize) -> Tensor<4> {
-    let [batch, length, width] = x.dims();
-    x.reshape([batch, length, n_heads, width / n_heads])
-        .swap_dims(1, 2)
+    positions.equal(first).float().cast(dtype)
 }
 
 impl HardAttentionOptions {

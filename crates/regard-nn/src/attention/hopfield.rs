@@ -3,10 +3,13 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use regard_kernels::attention;
+use regard_kernels::{BLOCKED, attention, split_heads};
 
-use super::{BLOCKED, options};
-use crate::{AttentionMask, AttentionOptions, AttentionOutput, Init, Layout, Linear, Pass};
+use super::options;
+use super::projected::Groups;
+use crate::{
+    AttentionMask, AttentionOptions, AttentionOutput, Init, Layout, Linear, Normalizer, Pass,
+};
 
 /// How long a state moves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,7 +66,12 @@ impl Settling {
 ///
 /// # Panics
 ///
-/// If `iterations` is 0, beta is not positive, or as [`attention`].
+/// If `iterations` is 0, beta is not positive, the normaliser is another than softmax, or as [`attention`].
+///
+/// # Differences
+///
+/// - Paper: no masks, and dropout nowhere.
+/// - PyTorch, burn: no counterpart.
 ///
 /// # References
 ///
@@ -95,7 +103,7 @@ pub fn hopfield_retrieve(
         settling.iterations > 0,
         "hopfield_retrieve: expected at least one iteration, got 0"
     );
-    check_beta("hopfield_retrieve", options.scale);
+    check_options("hopfield_retrieve", &options);
     let state = settle(state, &patterns, settling, &options);
     attention(state, patterns, value, options)
 }
@@ -159,7 +167,8 @@ fn settle(
 ///
 /// # Panics
 ///
-/// If the shapes do not fit, beta is not positive, or the mask is made for another number of rows.
+/// If the shapes do not fit, beta is not positive, the normaliser is another than softmax, or the mask is made for another
+/// number of rows.
 ///
 /// # Differences
 ///
@@ -194,16 +203,17 @@ pub fn hopfield_energy(
         state.dims(),
         patterns.dims()
     );
-    check_beta("hopfield_energy", options.scale);
+    check_options("hopfield_energy", options);
     options.mask.check(batch, [t, s]);
     let k_width = width / n_heads;
     let beta = options.scale.unwrap_or(1.0 / (k_width as f64).sqrt());
 
-    let state = state.reshape([batch, t, n_heads, k_width]).swap_dims(1, 2); // [B, H, T, K]
-    let patterns = patterns
-        .reshape([batch, s, n_heads, k_width])
-        .swap_dims(1, 2); // [B, H, S, K]
+    let state = split_heads(state, n_heads); // [B, H, T, K]
+    let patterns = split_heads(patterns, n_heads); // [B, H, S, K]
     let own = state.clone().square().sum_dim(3) * 0.5; // [B, H, T, 1]
+    if s == 0 {
+        return own.reshape([batch, n_heads, t]);
+    }
     let squares = patterns.clone().square().sum_dim(3).swap_dims(2, 3); // [B, H, 1, S]
     let mut scores = state.matmul(patterns.swap_dims(2, 3)) * beta; // [B, H, T, S]
     if let Some(bias) = options.bias.clone() {
@@ -222,6 +232,15 @@ pub fn hopfield_energy(
     // Not `/ beta`: burn differentiates a division by a number in f32, whatever the type of the tensor.
     let energy = own.clone() + longest + (count.clamp_min(1.0).log() - lse) * (1.0 / beta);
     energy.mask_where(nothing, own).reshape([batch, n_heads, t])
+}
+
+fn check_options(function: &str, options: &AttentionOptions) {
+    check_beta(function, options.scale);
+    assert_eq!(
+        options.normalizer,
+        Normalizer::Softmax,
+        "{function}: the normaliser"
+    );
 }
 
 fn check_beta(function: &str, beta: Option<f64>) {
@@ -255,7 +274,8 @@ fn check_beta(function: &str, beta: Option<f64>) {
 ///
 /// # Panics
 ///
-/// If a width is not D, or the mask is made for another number of rows.
+/// If a width is not D, the mask is made for another number of rows, or the rows of the queries are not a multiple of those
+/// of the memory.
 ///
 /// # Differences
 ///
@@ -364,12 +384,12 @@ impl HopfieldAttention {
 
     /// Patterns and values of a memory, side by side, `[B, S, 2 H K]`: computed once, used at every step.
     pub fn project(&self, memory: Tensor<3>) -> Tensor<3> {
-        let [batch, length, _] = memory.dims();
-        let layout = Layout { batch, length };
-        layout.unflatten(self.key_value.forward(Layout::flatten(memory)))
+        self.key_value.forward_sequence(memory)
     }
 
-    /// [`forward`](Self::forward) on projected patterns and values.
+    /// [`forward`](Self::forward) on projected patterns and values. `query: [R, T, D]`, R a multiple of the B rows of the
+    /// memory: then several rows look at the same row of the memory, in groups, and the mask may hold key lengths only,
+    /// those of the B rows.
     pub fn attend(
         &self,
         query: Tensor<3>,
@@ -378,8 +398,10 @@ impl HopfieldAttention {
         pass: &Pass,
     ) -> AttentionOutput {
         let [batch, length, _] = query.dims();
-        let layout = Layout { batch, length };
-        let state = layout.unflatten(self.query.forward(Layout::flatten(query)));
+        let [memory_rows, s, _] = key_value.dims();
+        let rows = Layout { batch, length };
+        let groups = Groups::new("HopfieldAttention", rows, [memory_rows, s], mask);
+        let state = groups.join(self.query.forward_sequence(query));
         let width = key_value.dims()[2] / 2;
         let [patterns, value] =
             std::array::from_fn(|i| key_value.clone().narrow(2, i * width, width));
@@ -392,10 +414,12 @@ impl HopfieldAttention {
             ..options(self.n_heads, mask.clone(), self.dropout, pass)
         };
         let retrieved = hopfield_retrieve(state, patterns, value, settling, options);
-        let context = self.output.forward(Layout::flatten(retrieved.context));
+        let context = self.output.forward_sequence(retrieved.context);
         AttentionOutput {
-            context: layout.unflatten(context),
-            weights: retrieved.weights,
+            context: groups.part(context),
+            weights: retrieved
+                .weights
+                .map(|weights| groups.part_weights(weights)),
         }
     }
 }

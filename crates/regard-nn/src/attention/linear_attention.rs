@@ -120,6 +120,10 @@ pub fn linear_attention(
 /// y       = linear_attention(q, k, v) W_output + b_output    [B, T, D]
 /// ```
 ///
+/// # Shapes
+///
+/// `x: [B, T, D]`, context the same; weights, if the pass wants them, `[B, H, T, T]`.
+///
 /// # Parameters
 ///
 /// `qkv: [D, 3 D]` packed, `output: [D, D]`, with biases: those of
@@ -127,7 +131,7 @@ pub fn linear_attention(
 ///
 /// # Behaviour
 ///
-/// As [`linear_attention`]; with a [`LinearAttentionState`] a step costs the same at every position. There is no dropout
+/// As [`linear_attention`], cost included; with a [`LinearAttentionState`] a step costs the same at every position. There is no dropout
 /// on weights.
 ///
 /// # Panics

@@ -3,12 +3,11 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation};
-use regard_kernels::{AttentionOptions, attention_weights, dropout};
+use regard_kernels::{AttentionOptions, BLOCKED, attention_from_weights, attention_weights};
 use serde::{Deserialize, Serialize};
 
-use super::additive::{map, unbiased};
 use super::multiplicative::{LuongAttention, LuongAttentionConfig};
-use super::projected::{ProjectedMemory, join_heads, split_heads};
+use super::projected::ProjectedMemory;
 use crate::{AttentionMask, AttentionOutput, Init, Linear, Pass};
 
 /// Where queries look: the keys s with `|s - p| <= half_width` around a centre p; keys count from 0.
@@ -116,21 +115,23 @@ pub fn local_attention(
     scores: Tensor<4>,
     value: Tensor<3>,
     window: &LocalWindow,
-    options: AttentionOptions,
+    mut options: AttentionOptions,
 ) -> AttentionOutput {
     let [batch, n_heads, t, s] = scores.dims();
     check(&scores, &value, window, options.n_heads);
     let half_width = window.half_width as f64;
     let keys = (0..s).map(|key| key as f32).collect::<Vec<_>>();
-    let keys = Tensor::<4>::from_data(TensorData::new(keys, [1, 1, 1, s]), &scores.device());
-    let distance = keys - window.centre.clone().unsqueeze_dim(3); // [B, H, T, S], or axes of 1
+    let like = (&scores.device(), scores.dtype());
+    let keys = Tensor::<4>::from_data(TensorData::new(keys, [1, 1, 1, s]), like);
+    let centre = window.centre.clone().cast(scores.dtype());
+    let distance = keys - centre.unsqueeze_dim(3); // [B, H, T, S], or axes of 1
     let outside = distance.clone().abs().greater_elem(half_width);
 
-    let scores = match options.bias {
+    let scores = match options.bias.take() {
         Some(bias) => scores + bias,
         None => scores,
     };
-    let scores = scores.mask_fill(outside.clone(), OUTSIDE);
+    let scores = scores.mask_fill(outside.clone(), BLOCKED);
     let aligned = attention_weights(scores, &options.mask, options.normalizer);
     let weights = if window.gaussian {
         aligned * (distance.square() * (-2.0 / half_width.powi(2))).exp()
@@ -143,19 +144,8 @@ pub fn local_attention(
         Some(blocked) => weights.mask_fill(blocked, 0.0),
         None => weights,
     };
-
-    let dropped = match options.dropout {
-        Some((p, draws)) => dropout(weights.clone(), p, draws),
-        None => weights.clone(),
-    };
-    AttentionOutput {
-        context: join_heads(dropped.matmul(split_heads(value, n_heads))),
-        weights: options.weights.then_some(weights),
-    }
+    attention_from_weights(weights, value, n_heads, options)
 }
-
-/// Far below every score, as is that of a blocked key.
-const OUTSIDE: f32 = -1e30;
 
 fn check(scores: &Tensor<4>, value: &Tensor<3>, window: &LocalWindow, expected_heads: usize) {
     let [batch, n_heads, t, s] = scores.dims();
@@ -286,7 +276,8 @@ impl LocalAttentionConfig {
         let predictive = self.alignment == LocalAlignment::Predictive;
         LocalAttention {
             score: self.score.init(&init.at("score")),
-            position: predictive.then(|| unbiased(d_query, d_query, &init.at("position"))),
+            position: predictive
+                .then(|| Linear::new(d_query, d_query, &init.at("position")).without_bias()),
             position_score: predictive.then(|| Linear {
                 // Each head's vector as if alone.
                 weight: init.at("position_score").xavier([d_query, n_heads], 1),
@@ -351,7 +342,8 @@ impl LocalAttention {
         let lengths = real_lengths(mask, rows, memory.key.dims()[1]);
         let lengths =
             Tensor::<3>::from_data(TensorData::new(lengths, [rows, 1, 1]), &query.device());
-        let share = activation::sigmoid(map(score, map(position, query.clone()).tanh())); // [B, T, H]
+        let hidden = position.forward_sequence(query.clone()).tanh(); // [B, T, D_q]
+        let share = activation::sigmoid(score.forward_sequence(hidden)); // [B, T, H]
         LocalWindow::predicted(lengths * share.swap_dims(1, 2), self.half_width)
     }
 }

@@ -3,9 +3,9 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use regard_kernels::attention;
+use regard_kernels::{BLOCKED, attention};
 
-use super::{BLOCKED, options};
+use super::options;
 use crate::{
     AttentionMask, AttentionOptions, AttentionOutput, Init, KeyValueCache, Layout, Linear, Pass,
 };
@@ -40,6 +40,12 @@ use crate::{
 ///
 /// If there are no slots, the slots have other widths than keys and values, the mask is made for another number of rows,
 /// or as [`attention`].
+///
+/// # Differences
+///
+/// - Paper: relative positions in the scores of the sequence are left to `options.bias`.
+/// - PyTorch's `MultiheadAttention` has one slot at most (`add_bias_kv`) or one of zeros (`add_zero_attn`), behind the
+///   sequence; burn: no counterpart.
 ///
 /// # References
 ///

@@ -134,23 +134,45 @@ impl Heads {
 /// score = g_h (q / |q|) . (k / |k|)          in [-g_h, g_h], however long the vectors are
 /// ```
 ///
+/// # Shapes
+///
+/// Queries `[B, T, H * K]` and keys `[B, S, H_kv * K]` keep theirs.
+///
 /// # Parameters
 ///
 /// `scale: [H]`, the factors g, 10 at first, as in Swin Transformer V2 (a temperature of 0.1).
 ///
 /// # Behaviour
 ///
-/// A length is `sqrt(|x|^2 + 1e-12)`, so that a zero vector has a finite gradient.
+/// A length is `sqrt(|x|^2 + 1e-12)`, so that a zero vector has a finite gradient. Cost: one pass over queries and keys.
+///
+/// # Panics
+///
+/// If a width is not a multiple of K, or that of the queries not of H heads.
 ///
 /// # Differences
 ///
 /// - Paper: one factor for all heads, which begins at a value that depends on the length of the corpus' sentences.
+/// - Swin Transformer V2 learns the logarithm of a factor per head, cut at a factor of 100; here the factor itself, uncut.
 /// - PyTorch, burn: no counterpart.
 ///
 /// # References
 ///
 /// Henry et al. Query-Key Normalization for Transformers. 2020. <https://arxiv.org/abs/2010.04245>. Liu et al. Swin
 /// Transformer V2. 2021. <https://arxiv.org/abs/2111.09883>
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_nn::{Init, QueryKeyNorm};
+///
+/// let device = Device::flex();
+/// let norm = QueryKeyNorm::new(1, &Init::new(1, &device));
+/// let x = Tensor::<3>::from_floats([[[3.0, 4.0]]], &device);
+/// let cosine = (norm.query(x.clone(), 2) * QueryKeyNorm::key(x, 2)).sum().into_scalar::<f32>();
+/// assert!((cosine - 10.0).abs() < 1e-5);
+/// ```
 #[derive(Module, Debug)]
 pub struct QueryKeyNorm {
     /// g, `[H]`.

@@ -3,12 +3,12 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use regard_kernels::{AttentionOptions, attention};
+use regard_kernels::{AttentionOptions, attention, split_heads};
 use serde::{Deserialize, Serialize};
 
-use super::additive::{AdditiveAttention, AdditiveAttentionConfig, map, unbiased};
+use super::additive::{AdditiveAttention, AdditiveAttentionConfig};
 use super::options;
-use super::projected::{ProjectedMemory, check_heads, split_heads};
+use super::projected::{ProjectedMemory, check_heads};
 use crate::{AttentionMask, AttentionOutput, Init, Linear, Pass};
 
 /// Each query takes the mean of the values, weighted by the softmax of its products with the keys, unscaled.
@@ -18,13 +18,27 @@ use crate::{AttentionMask, AttentionOutput, Init, Linear, Pass};
 /// context = dropout(softmax(scores)) v             [B, T, H * K_v]
 /// ```
 ///
-/// It is [`attention`](crate::attention()) with a factor of 1 instead of `1 / sqrt(K)`; shapes, behaviour, cost and panics
-/// are the same. `options.scale` gives another factor. For the general score the keys are `W m`.
+/// It is [`attention`](crate::attention()) with a factor of 1 instead of `1 / sqrt(K)`; `options.scale` gives another. For the
+/// general score the keys are `W m`.
+///
+/// # Shapes
+///
+/// `query: [B, T, H * K]`, `key: [B, S, H * K]`, `value: [B, S, H * K_v]`; fewer heads of keys as for
+/// [`attention`](crate::attention()).
+///
+/// # Behaviour
+///
+/// Masks, dropout, weights and cost are those of [`attention`](crate::attention()).
+///
+/// # Panics
+///
+/// As [`attention`](crate::attention()).
 ///
 /// # Differences
 ///
 /// - Paper: one head; masks and dropout are not in the paper.
-/// - PyTorch: `scaled_dot_product_attention` with `scale=1`. burn: no counterpart.
+/// - PyTorch: `scaled_dot_product_attention` with `scale=1`; burn: `burn::tensor::module::attention` with a scale of 1. Both
+///   without weights.
 ///
 /// # References
 ///
@@ -191,7 +205,7 @@ impl LuongAttentionConfig {
         };
         LuongAttention {
             general: (self.score == LuongScore::General)
-                .then(|| unbiased(d_memory, d_query, &init.at("general"))),
+                .then(|| Linear::new(d_memory, d_query, &init.at("general")).without_bias()),
             concat: match self.score {
                 LuongScore::Concat { d_attention } => Some(concat(d_attention)),
                 LuongScore::Dot | LuongScore::General => None,
@@ -221,7 +235,7 @@ impl LuongAttention {
             return concat.project(memory);
         }
         let key = match &self.general {
-            Some(general) => map(general, memory.clone()), // [B, S, D_q]
+            Some(general) => general.forward_sequence(memory.clone()), // [B, S, D_q]
             None => memory.clone(),
         };
         ProjectedMemory { key, value: memory }

@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use regard_kernels::{attention_weights, dropout};
+use regard_kernels::{attention_from_weights, attention_weights};
 
 use super::options;
 use crate::{AttentionMask, AttentionOptions, AttentionOutput, Init, Layout, Linear, Pass};
@@ -35,6 +35,11 @@ use crate::{AttentionMask, AttentionOptions, AttentionOutput, Init, Layout, Line
 ///
 /// If the shapes do not fit, `queries` are not `options.n_heads`, or the mask is made for another number of rows.
 ///
+/// # Differences
+///
+/// - Paper: masks and dropout are not in either paper; the parts before the score are left to [`AttentionPooling`].
+/// - PyTorch, burn: no counterpart.
+///
 /// # References
 ///
 /// Lin et al. A Structured Self-attentive Sentence Embedding. 2017. <https://arxiv.org/abs/1703.03130>, eq. 6, where heads
@@ -58,10 +63,10 @@ pub fn attention_pooling(
     hidden: Tensor<3>,
     queries: Tensor<2>,
     value: Tensor<3>,
-    options: AttentionOptions,
+    mut options: AttentionOptions,
 ) -> AttentionOutput {
     let ([batch, s, width], [query_width, heads]) = (hidden.dims(), queries.dims());
-    let [value_batch, values, value_width] = value.dims();
+    let [value_batch, values, _] = value.dims();
     assert!(
         [batch, s, width, heads] == [value_batch, values, query_width, options.n_heads],
         "attention_pooling: expected hidden [B, S, A], queries [A, H], value [B, S, D] with H = {}, got {:?}, {:?}, {:?}",
@@ -74,20 +79,13 @@ pub fn attention_pooling(
         .matmul(queries) // [B * S, H]
         .reshape([batch, 1, s, heads])
         .permute([0, 3, 1, 2]); // [B, H, 1, S]
-    let scores = match options.bias {
+    let scores = match options.bias.take() {
         Some(bias) => scores + bias,
         None => scores,
     };
     let weights = attention_weights(scores, &options.mask, options.normalizer);
-    let dropped = match options.dropout {
-        Some((p, draws)) => dropout(weights.clone(), p, draws),
-        None => weights.clone(),
-    };
-    let context = dropped.reshape([batch, heads, s]).matmul(value); // [B, H, D]
-    AttentionOutput {
-        context: context.reshape([batch, 1, heads * value_width]),
-        weights: options.weights.then_some(weights),
-    }
+    // All heads share the one head of values.
+    attention_from_weights(weights, value, 1, options)
 }
 
 /// How far the heads of a pooling look at the same elements, for each row, `[B]`; to be added to the loss, times a
@@ -102,11 +100,15 @@ pub fn attention_pooling(
 ///
 /// # Shapes
 ///
-/// `weights` are those that the pooling handed back, `[B, H, 1, S]`.
+/// `weights` are those that the pooling handed back, `[B, H, 1, S]`. Cost: `O(B H^2 S)`.
 ///
 /// # Panics
 ///
 /// If the weights are those of several queries.
+///
+/// # Differences
+///
+/// Lin et al. add it up over a batch; here each row has its own. PyTorch, burn: no counterpart.
 ///
 /// # References
 ///
@@ -156,7 +158,7 @@ pub fn pooling_penalty(weights: Tensor<4>) -> Tensor<1> {
 ///
 /// # Behaviour
 ///
-/// As [`attention_pooling`]. Dropout acts on the weights; those handed back are from before it, and they carry gradients,
+/// As [`attention_pooling`], cost included. Dropout acts on the weights; those handed back are from before it, and they carry gradients,
 /// as [`pooling_penalty`] needs.
 ///
 /// # Panics
@@ -234,9 +236,7 @@ impl AttentionPoolingConfig {
 impl AttentionPooling {
     /// `x: [B, S, D]` to the context `[B, 1, H * D]`; weights (if the pass wants them) are `[B, H, 1, S]`.
     pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, pass: &Pass) -> AttentionOutput {
-        let [batch, length, _] = x.dims();
-        let layout = Layout { batch, length };
-        let hidden = layout.unflatten(self.hidden.forward(Layout::flatten(x.clone())));
+        let hidden = self.hidden.forward_sequence(x.clone());
         let [_, n_heads] = self.queries.dims();
         let options = options(n_heads, mask.clone(), self.dropout, pass);
         attention_pooling(hidden, self.queries.val(), x, options)

@@ -1,9 +1,9 @@
-//! What a decoder keeps of a memory, and how heads lie in a row.
+//! What a decoder keeps of a memory, and how several hypotheses look at one row of it.
 
 use burn::tensor::Tensor;
 
 use crate::cache::select_rows;
-use crate::{AttentionMask, AttentionOutput, Rows};
+use crate::{AttentionMask, AttentionOutput, Layout, Rows};
 
 /// Keys and values of a memory, computed once and looked at by every step of a decoder.
 ///
@@ -27,32 +27,76 @@ impl ProjectedMemory {
         mask: &AttentionMask,
         attend: impl FnOnce(Tensor<3>) -> AttentionOutput,
     ) -> AttentionOutput {
-        let [rows, t, d_query] = query.dims();
-        let [memory_rows, s, d_value] = self.value.dims();
-        assert!(
-            rows.is_multiple_of(memory_rows),
-            "{layer}: expected a multiple of the {memory_rows} rows of the memory, got {rows}"
-        );
-        let hypotheses = rows / memory_rows;
-        if hypotheses == 1 {
-            return attend(query);
+        let [batch, length, _] = query.dims();
+        let [memory_rows, s, _] = self.value.dims();
+        let groups = Groups::new(layer, Layout { batch, length }, [memory_rows, s], mask);
+        let output = attend(groups.join(query));
+        AttentionOutput {
+            context: groups.part(output.context),
+            weights: output.weights.map(|weights| groups.part_weights(weights)),
         }
+    }
+}
+
+/// R rows of queries on B rows of a memory: `R / B` hypotheses of each.
+#[derive(Clone, Copy)]
+pub(super) struct Groups {
+    rows: Layout,
+    memory_rows: usize,
+}
+
+impl Groups {
+    /// Of the queries in `rows` on `[B, S]` rows and keys; what does not group is refused in the name of `layer`.
+    pub(super) fn new(
+        layer: &str,
+        rows: Layout,
+        [memory_rows, s]: [usize; 2],
+        mask: &AttentionMask,
+    ) -> Self {
+        let count = rows.batch;
         assert!(
-            mask.lengths_only(memory_rows, s).is_some() && !mask.is_causal(),
+            count.is_multiple_of(memory_rows),
+            "{layer}: expected a multiple of the {memory_rows} rows of the memory, got {count}"
+        );
+        let hypotheses = count.checked_div(memory_rows).unwrap_or(1);
+        assert!(
+            hypotheses == 1 || (mask.lengths_only(memory_rows, s).is_some() && !mask.is_causal()),
             "{layer}: with {hypotheses} rows for each row of the memory, expected a mask of key lengths only, got {mask:?}"
         );
-        let output = attend(query.reshape([memory_rows, hypotheses * t, d_query]));
-        let ungroup = |weights: Tensor<4>| {
-            let n_heads = weights.dims()[1];
-            weights
-                .reshape([memory_rows, n_heads, hypotheses, t, s])
-                .swap_dims(1, 2)
-                .reshape([rows, n_heads, t, s])
-        };
-        AttentionOutput {
-            context: output.context.reshape([rows, t, d_value]),
-            weights: output.weights.map(ungroup),
+        Self { rows, memory_rows }
+    }
+
+    /// The rows as attention meets them, `[B, R / B * T]`.
+    pub(super) fn joined(self) -> Layout {
+        let Layout { batch, length } = self.rows;
+        let hypotheses = batch.checked_div(self.memory_rows).unwrap_or(1);
+        Layout {
+            batch: self.memory_rows,
+            length: hypotheses * length,
         }
+    }
+
+    /// `[R, T, W]` to `[B, R / B * T, W]`.
+    pub(super) fn join(self, x: Tensor<3>) -> Tensor<3> {
+        self.joined().unflatten(Layout::flatten(x))
+    }
+
+    /// `[B, R / B * T, W]` to `[R, T, W]`.
+    pub(super) fn part(self, x: Tensor<3>) -> Tensor<3> {
+        self.rows.unflatten(Layout::flatten(x))
+    }
+
+    /// `[B, H, R / B * T, S]` to `[R, H, T, S]`.
+    pub(super) fn part_weights(self, weights: Tensor<4>) -> Tensor<4> {
+        let [memory_rows, n_heads, _, s] = weights.dims();
+        let Layout { batch, length } = self.rows;
+        if batch == memory_rows {
+            return weights;
+        }
+        weights
+            .reshape([memory_rows, n_heads, batch / memory_rows, length, s])
+            .swap_dims(1, 2)
+            .reshape([batch, n_heads, length, s])
     }
 }
 
@@ -63,19 +107,6 @@ impl Rows for ProjectedMemory {
             value: select_rows(self.value, rows),
         }
     }
-}
-
-/// `[B, L, H * K]` to `[B, H, L, K]`.
-pub(super) fn split_heads(x: Tensor<3>, n_heads: usize) -> Tensor<4> {
-    let [batch, length, width] = x.dims();
-    x.reshape([batch, length, n_heads, width / n_heads])
-        .swap_dims(1, 2)
-}
-
-/// `[B, H, L, K]` to `[B, L, H * K]`.
-pub(super) fn join_heads(x: Tensor<4>) -> Tensor<3> {
-    let [batch, n_heads, length, width] = x.dims();
-    x.swap_dims(1, 2).reshape([batch, length, n_heads * width])
 }
 
 /// The slice of the values that belongs to a head must be as wide as that of every other.

@@ -20,7 +20,7 @@ use crate::{
 ///
 /// with [`attention`] computing every head by itself. The configuration may put more before it, in this order:
 /// [`QueryKeyNorm`], [`Rotary`] positions, [`RelativeVectors`] as a bias on the scores, a window
-/// ([`sliding_window_attention`], as long as there is no bias, which has a number for each pair).
+/// ([`sliding_window_attention`]; with a bias, which has a number for each pair, or a graph in the mask, it is a dense mask).
 ///
 /// # Shapes
 ///
@@ -33,11 +33,14 @@ use crate::{
 /// # Parameters
 ///
 /// `qkv: [D, (H + 2 H_kv) K]`, the three projections packed into one product, and `output: [D, D]`, with biases by
-/// default; `4 D (D + 1)` numbers where `H_kv = H`. Xavier uniform as if the packed maps were apart, biases zero.
+/// default; `4 D (D + 1)` numbers where `H_kv = H`. If configured, `query_key_norm.scale: [H]` and `relative.key`, the table
+/// of [`RelativeVectors`]. Xavier uniform as if the packed maps were apart, biases zero.
 ///
 /// # Behaviour
 ///
-/// As [`attention`]. A position that sees nothing gets the bias of the output map.
+/// As [`attention`], cost included; the maps are `O(N D^2)`. A position that sees nothing gets the bias of the output map.
+/// A cached step in a window meets only the keys that it reaches, unless weights or dropout are asked for, there is a bias,
+/// or the mask has lengths that cut, blocks or a graph.
 ///
 /// # Panics
 ///
@@ -47,8 +50,9 @@ use crate::{
 ///
 /// - Paper: no biases there; blocked keys get weight exactly 0.
 /// - PyTorch's `MultiheadAttention` holds the transpose, `[3 D, D]`, in the same order q, k, v, and averages the
-///   weights over heads.
-/// - burn's holds three maps, and its cache recomputes every past position.
+///   weights over heads by default (`average_attn_weights`). It has no cache.
+/// - burn's holds three maps. With its cache a step projects the last position only, but scores the queries of all past
+///   positions again, `O(T^2)`; here it scores its own.
 ///
 /// # References
 ///
@@ -161,7 +165,7 @@ impl MultiHeadSelfAttention {
             key = rotary.rotate(key, keys, &offset);
         }
         let (key, value) = match cache {
-            Some(cache) => cache.append(key, value),
+            Some(cache) => reached(cache.append(key, value), query.dims()[1], &options),
             None => (key, value),
         };
         let [t, s] = [query.dims()[1], key.dims()[1]];
@@ -172,7 +176,8 @@ impl MultiHeadSelfAttention {
                 None => scores,
             });
         }
-        if self.window.is_some() && options.bias.is_none() && t == s {
+        let slides = self.window.is_some() && options.mask.is_contiguous();
+        if slides && options.bias.is_none() && t == s {
             sliding_window_attention(query, key, value, options)
         } else {
             attention(query, key, value, options)
@@ -188,10 +193,32 @@ impl MultiHeadSelfAttention {
             && self.window.is_none()
     }
 
+    /// The mask with the layer's window.
     fn windowed(&self, mask: AttentionMask) -> AttentionMask {
         match self.window {
             Some(window) => mask.and(AttentionMask::window(window, window)),
             None => mask,
         }
     }
+}
+
+/// Of the keys and values of a cache, the last, which a window lets `t` queries reach; all, where anything but the window and
+/// the order of time speaks of the others. Rules count from the end, so that they mean the same.
+fn reached(
+    (key, value): (Tensor<3>, Tensor<3>),
+    t: usize,
+    options: &AttentionOptions,
+) -> (Tensor<3>, Tensor<3>) {
+    let [rows, s, _] = key.dims();
+    let (others, window) = options.mask.clone().split_window();
+    let uncut = |lengths: Vec<usize>| lengths.iter().all(|&length| length == s);
+    let alone = options.bias.is_none()
+        && options.dropout.is_none()
+        && !options.weights
+        && others.lengths_only(rows, s).is_some_and(uncut);
+    let Some(window) = window.filter(|_| alone) else {
+        return (key, value);
+    };
+    let first = s.saturating_sub(window.before.saturating_add(t));
+    (key.slice_dim(1, first..s), value.slice_dim(1, first..s))
 }

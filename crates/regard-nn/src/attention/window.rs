@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use regard_kernels::{DropoutRow, attention};
+use regard_kernels::{BLOCKED, DropoutRow, attention, key_heads};
 
 use crate::{AttentionMask, AttentionOptions, AttentionOutput, Draws, Window};
 
@@ -47,8 +47,9 @@ use crate::{AttentionMask, AttentionOptions, AttentionOutput, Draws, Window};
 ///
 /// # Differences
 ///
-/// - Paper: window only; no dilation and no global positions. Blocks of queries overlap on the side of the keys, as there.
-/// - PyTorch: `scaled_dot_product_attention` takes a window as a dense band mask.
+/// - Paper: window only; no dilation and no global positions.
+/// - PyTorch: `scaled_dot_product_attention` takes a window as a dense band mask; `flex_attention`, from 2.5 on, leaves out
+///   blocks of pairs outside of it. burn: dense masks only.
 /// - Dropout draws are those of [`attention`](crate::attention()), pair by pair.
 ///
 /// # References
@@ -77,7 +78,7 @@ pub fn sliding_window_attention(
     options: AttentionOptions,
 ) -> AttentionOutput {
     let t = query.dims()[1];
-    let key_heads = key_heads(query.dims(), key.dims(), value.dims(), &options);
+    let key_heads = checked([query.dims(), key.dims(), value.dims()], &options);
     options.mask.check(query.dims()[0], [t, t]);
     let (_, window) = options.mask.clone().split_window();
     let Some(Window { before, mut after }) = window else {
@@ -112,9 +113,6 @@ pub fn sliding_window_attention(
 
 /// Queries of a chunk, so that a narrow window does not become many tiny products.
 const LEAST_CHUNK: usize = 8;
-
-/// As in `regard-kernels`: far below every score, yet finite.
-const BLOCKED: f32 = -1e30;
 
 /// A sequence in chunks of queries, and the keys that those of a chunk reach.
 #[derive(Clone, Copy)]
@@ -168,7 +166,8 @@ fn in_chunks(
     if let Some((p, draws)) = options.dropout {
         let factors = chunks.dropout([batch, n_heads], groups, p, draws);
         let factors = TensorData::new(factors, rows);
-        weights = weights.clone() * Tensor::from_data(factors, &weights.device());
+        let like = (&weights.device(), weights.dtype());
+        weights = weights * Tensor::from_data(factors, like);
     }
 
     let value = chunks.reached(&value, key_heads); // [B, H_kv, n, L, K_v]
@@ -279,33 +278,19 @@ impl Visible {
 /// `[B, T, W]` with zeros in front and behind.
 fn padded(x: &Tensor<3>, front: usize, behind: usize) -> Tensor<3> {
     let [batch, _, width] = x.dims();
-    let zeros = |length| Tensor::zeros([batch, length, width], &x.device());
+    let zeros = |length| Tensor::zeros([batch, length, width], (&x.device(), x.dtype()));
     let parts = [zeros(front), x.clone(), zeros(behind)];
     let parts = parts.into_iter().filter(|part| part.dims()[1] > 0);
     Tensor::cat(parts.collect(), 1)
 }
 
-/// Number of heads of keys and values.
-fn key_heads(
-    query: [usize; 3],
-    key: [usize; 3],
-    value: [usize; 3],
-    options: &AttentionOptions,
-) -> usize {
-    let n_heads = options.n_heads;
-    let width = query[2] / n_heads;
-    let key_heads = key[2].checked_div(width).unwrap_or(0);
-    let fits = query[..2] == key[..2]
-        && query[..2] == value[..2]
-        && query[2].is_multiple_of(n_heads)
-        && key_heads * width == key[2]
-        && key_heads > 0
-        && n_heads.is_multiple_of(key_heads)
-        && value[2].is_multiple_of(key_heads);
-    assert!(
-        fits,
-        "sliding_window_attention: expected query [B, T, H K], key [B, T, H_kv K], value [B, T, H_kv K_v] with \
-         H = {n_heads} and H_kv a divisor of it, got {query:?}, {key:?}, {value:?}"
+/// Number of heads of keys and values, where everything fits a window.
+fn checked(dims: [[usize; 3]; 3], options: &AttentionOptions) -> usize {
+    let key_heads = key_heads("sliding_window_attention", dims, options.n_heads);
+    let [[_, t, _], [_, s, _], _] = dims;
+    assert_eq!(
+        t, s,
+        "sliding_window_attention: expected as many keys as queries, got {s} and {t}"
     );
     assert!(
         options.bias.is_none(),

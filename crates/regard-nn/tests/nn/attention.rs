@@ -1,6 +1,8 @@
 //! The kinds of attention: each is held to the laws of all, and to what is its own.
 
 mod additive;
+mod beams;
+mod empty;
 mod graph;
 mod hard;
 mod hopfield;
@@ -12,4 +14,5 @@ mod multiplicative;
 mod normalizers;
 mod pooling;
 mod scores;
+mod types;
 mod window;

@@ -2,6 +2,8 @@
 
 use burn::tensor::{Bool, Device, IndexingUpdateOp, Int, Tensor, TensorData};
 
+use regard_kernels::BLOCKED;
+
 use crate::batch::device_id;
 use crate::{AttentionMask, Graph};
 
@@ -35,7 +37,7 @@ pub fn edges_to_pairs(edges: Tensor<3>, graphs: &[Graph]) -> Tensor<4> {
         "edges_to_pairs: expected numbers of {expected} edges, got those of {count}"
     );
     let device = edges.device();
-    let pairs = Tensor::zeros([rows * nodes * nodes, heads], &device);
+    let pairs = Tensor::zeros([rows * nodes * nodes, heads], (&device, edges.dtype()));
     let (mut places, mut pair) = (Vec::new(), Vec::new());
     for (place, (row, edge)) in padded_edges(graphs, rows).enumerate() {
         if let Some([from, to]) = edge {
@@ -53,9 +55,6 @@ pub fn edges_to_pairs(edges: Tensor<3>, graphs: &[Graph]) -> Tensor<4> {
     let pairs = pairs.reshape([rows, nodes, nodes, heads]);
     pairs.permute([0, 3, 1, 2])
 }
-
-/// Far below every score, as in attention over pairs.
-const BLOCKED: f32 = -1e30;
 
 /// The edges of all rows, one behind the other, on the device.
 pub(super) struct Edges {
@@ -107,7 +106,8 @@ impl Edges {
             None => x,
         };
         let scores = hide(scores, BLOCKED).reshape([batch * slots, heads]);
-        let largest = Tensor::full([batch * nodes, heads], BLOCKED, &scores.device())
+        let like = (&scores.device(), scores.dtype());
+        let largest = Tensor::full([batch * nodes, heads], BLOCKED, like)
             .select_assign(
                 0,
                 self.to.clone(),
@@ -124,7 +124,7 @@ impl Edges {
 
     /// Sums over the edges into each node: `[B E, W]` to `[B N, W]`.
     pub(super) fn add_up(&self, x: Tensor<2>, nodes: usize) -> Tensor<2> {
-        let sums = Tensor::zeros([nodes, x.dims()[1]], &x.device());
+        let sums = Tensor::zeros([nodes, x.dims()[1]], (&x.device(), x.dtype()));
         sums.select_assign(0, self.to.clone(), x, IndexingUpdateOp::Add)
     }
 }

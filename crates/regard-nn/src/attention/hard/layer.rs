@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{HardAttentionOptions, HardAttentionOutput, HardEstimator, hard_attention};
-use crate::{AttentionMask, Init, Layout, Linear, Pass, gumbel};
+use crate::{AttentionMask, Init, Linear, Pass, gumbel};
 
 /// A sequence looks at one position of another, in every head.
 ///
@@ -17,6 +17,11 @@ use crate::{AttentionMask, Init, Layout, Linear, Pass, gumbel};
 ///
 /// with [`hard_attention`], whose noise comes from the pass: none when evaluating.
 ///
+/// # Shapes
+///
+/// `query: [B, T, D_q]`, `memory: [B, S, D_m]`, context `[B, T, D_q]`; one-hot weights, if the pass wants them,
+/// `[B, H, T, S]`.
+///
 /// # Parameters
 ///
 /// `query: [D_q, D_q]`, `key_value: [D_m, 2 D_q]` packed, `output: [D_q, D_q]`, with biases;
@@ -27,6 +32,7 @@ use crate::{AttentionMask, Init, Layout, Linear, Pass, gumbel};
 /// - Draws are keyed by path, global row, head, query and key: an example meets the same draws in every batch, whatever it
 ///   is padded to. One who calls it query by query narrows the pass by [`Pass::nth`], or every query gets the first one's draws.
 /// - A query whose every key is blocked gets the bias of the output map.
+/// - Cost: that of [`hard_attention`], and of the maps.
 /// - Train it with an objective that has the terms of [`ReinforceLoss`](crate::ReinforceLoss) or, with
 ///   [`HardEstimator::StraightThrough`], with the cost alone; [`HardAttentionOutput::entropy`] regularises both.
 ///
@@ -128,10 +134,11 @@ impl HardAttention {
 
     /// Keys and values of a memory `[B, S, D_m]`, side by side, `[B, S, 2 D_q]`: computed once, used at every step.
     pub fn project(&self, memory: Tensor<3>) -> Tensor<3> {
-        map(&self.key_value, memory)
+        self.key_value.forward_sequence(memory)
     }
 
-    /// `query: [B, T, D_q]` looks at projected keys and values.
+    /// `query: [B, T, D_q]` looks at projected keys and values, of as many rows: a draw belongs to a row, so hypotheses are
+    /// not read in groups. Repeat the rows of the memory for them.
     pub fn attend(
         &self,
         query: Tensor<3>,
@@ -151,14 +158,8 @@ impl HardAttention {
         let width = packed / 2;
         let key = key_value.clone().narrow(2, 0, width);
         let value = key_value.narrow(2, width, width);
-        let mut output = hard_attention(map(&self.query, query), key, value, options);
-        output.attention.context = map(&self.output, output.attention.context);
+        let mut output = hard_attention(self.query.forward_sequence(query), key, value, options);
+        output.attention.context = self.output.forward_sequence(output.attention.context);
         output
     }
-}
-
-/// A linear map over the last axis.
-fn map(linear: &Linear, x: Tensor<3>) -> Tensor<3> {
-    let [batch, length, _] = x.dims();
-    Layout { batch, length }.unflatten(linear.forward(Layout::flatten(x)))
 }

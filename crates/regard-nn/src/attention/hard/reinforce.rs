@@ -18,6 +18,10 @@ use crate::{Init, Layout, Linear};
 /// term = sum_h detached(c - b_h) l_h + (b_h - c)^2 - entropy_weight e_h  [B, T]
 /// ```
 ///
+/// # Shapes
+///
+/// States `[B, T, D_q]`, costs `[B, T]` or `[B, 1]`, terms `[B, T]`.
+///
 /// # Parameters
 ///
 /// `baseline: [D_q, H]`, a linear map of the state with bias; `H (D_q + 1)` numbers. Xavier uniform, bias zero.
@@ -32,10 +36,16 @@ use crate::{Init, Layout, Linear};
 /// - The terms' value means nothing; only their gradient does. Costs are in any unit, nats for a negative log-likelihood.
 /// - A query that sees nothing has no selection: what remains of its term is the regression.
 ///
+/// - Cost: that of the baseline, `O(B T D_q H)`.
+///
+/// # Panics
+///
+/// [`terms`](Self::terms) if shapes do not fit.
+///
 /// # Differences
 ///
-/// - Xu et al. take a moving average of the log-likelihood as baseline, the same for all inputs; one linear in the state is
-///   that of Mnih et al.
+/// - Xu et al. take a moving average of the log-likelihood as baseline, the same for all inputs; Mnih et al. learn theirs from
+///   the state, as here.
 /// - PyTorch and burn: no counterpart.
 ///
 /// # References

@@ -14,6 +14,11 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(features.as_slice::<f32>().unwrap(), [1e-6, 1.0, 3.0]);
 /// ```
 ///
+/// # Shapes, behaviour and differences
+///
+/// Any `[B, H, L, K]` to the same shape; the cost is one pass over it. The authors' code has no floor (see
+/// [`linear_attention`](crate::linear_attention)); PyTorch and burn have the activations, not the floor.
+///
 /// # References
 ///
 /// `EluPlusOne`: Katharopoulos et al. 2020, section 3.2.1. `Relu`: Choromanski et al. Rethinking Attention with

@@ -1,6 +1,7 @@
 //! What linear attention sums up, over all positions at once or step by step.
 
 use burn::tensor::{Bool, Tensor};
+use regard_kernels::{join_heads, split_heads};
 
 use super::LinearAttentionOptions;
 #[cfg(doc)]
@@ -15,6 +16,18 @@ use crate::{AttentionMask, Rows};
 ///
 /// Contexts of the causal form step by step are those of all positions at once, up to rounding; a step costs
 /// `O(R H K K_v)`, whatever came before. There are no weights: the keys are gone.
+///
+/// # Shapes
+///
+/// Of R rows: queries `[R, T, H * K]`, keys `[R, S, H * K]`, values `[R, S, H * K_v]`, contexts `[R, T, H * K_v]`.
+///
+/// # Panics
+///
+/// [`attend`](Self::attend), if rows or widths differ from those before.
+///
+/// # Differences
+///
+/// The authors' recurrent form takes one position at a time; here any number. PyTorch, burn: no counterpart.
 ///
 /// # Example
 ///
@@ -64,13 +77,17 @@ impl LinearAttentionState {
 
     pub(super) fn take(&mut self, operands: Operands, causal: bool) -> Tensor<3> {
         let Operands { query, key, value } = operands;
-        let ([.., t, _], [.., s, _]) = (query.dims(), key.dims());
+        let ([batch, heads, t, _], [.., s, value_width]) = (query.dims(), value.dims());
         let earlier = if causal { s - t } else { s };
         if earlier > 0 {
             let [key, value] = [&key, &value].map(|x| x.clone().slice_dim(2, 0..earlier));
             self.add(key.swap_dims(2, 3).matmul(value));
         }
         self.length += s;
+        if batch == 0 || t == 0 || self.length == 0 {
+            let like = (&value.device(), value.dtype());
+            return Tensor::zeros([batch, t, heads * (value_width - 1)], like);
+        }
         let totals = if causal {
             let [key, value] = [key, value].map(|x| x.slice_dim(2, earlier..s));
             self.in_order(query, key, value)
@@ -103,10 +120,8 @@ impl LinearAttentionState {
         let [query, key, value] = [query, key, value].map(|x| chunks(x, count, chunk)); // [B, H, n, C, ..]
 
         let own = key.clone().swap_dims(3, 4).matmul(value.clone()); // [B, H, n, K, K_v + 1]
-        self.add(Tensor::zeros(
-            [batch, heads, width, value_width],
-            &own.device(),
-        ));
+        let like = (&own.device(), own.dtype());
+        self.add(Tensor::zeros([batch, heads, width, value_width], like));
         let past = self.sums.take().expect("zeros were added").unsqueeze_dim(2);
         let sums = Tensor::cat(vec![past, own], 2).cumsum(2); // [B, H, n + 1, K, K_v + 1]
         self.sums = Some(sums.clone().slice_dim(2, count..count + 1).squeeze_dim(2));
@@ -141,7 +156,7 @@ fn chunks(x: Tensor<4>, count: usize, chunk: usize) -> Tensor<5> {
     let whole = if missing == 0 {
         x
     } else {
-        let zeros = Tensor::zeros([batch, heads, missing, width], &x.device());
+        let zeros = Tensor::zeros([batch, heads, missing, width], (&x.device(), x.dtype()));
         Tensor::cat(vec![x, zeros], 2)
     };
     whole.reshape([batch, heads, count, chunk, width])
@@ -149,12 +164,10 @@ fn chunks(x: Tensor<4>, count: usize, chunk: usize) -> Tensor<5> {
 
 /// `[B, H, T, K_v + 1]`, whose last column is the sum of the weights, to `[B, T, H * K_v]`.
 fn means(totals: Tensor<4>) -> Tensor<3> {
-    let [batch, heads, t, width] = totals.dims();
+    let [.., width] = totals.dims();
     let weighted = totals.clone().slice_dim(3, 0..width - 1);
     let sum = totals.slice_dim(3, width - 1..width);
-    (weighted / nothing_to_one(sum))
-        .swap_dims(1, 2) // [B, T, H, K_v]
-        .reshape([batch, t, heads * (width - 1)])
+    join_heads(weighted / nothing_to_one(sum))
 }
 
 /// Features are positive, so a sum is 0 only where no key is visible; there the weighted sum is 0, too.
@@ -220,7 +233,7 @@ impl Operands {
             Some(blocked) => key.mask_fill(blocked.swap_dims(2, 3), 0.0),
             None => key,
         };
-        let ones = Tensor::ones([batch, *n_heads, s, 1], &value.device());
+        let ones = Tensor::ones([batch, *n_heads, s, 1], (&value.device(), value.dtype()));
         Self {
             query: features(query),
             key,
@@ -232,17 +245,13 @@ impl Operands {
     pub(super) fn weights(&self, mask: &AttentionMask) -> Tensor<4> {
         let products = self.query.clone().matmul(self.key.clone().swap_dims(2, 3));
         let [batch, _, t, s] = products.dims();
+        if products.dims().contains(&0) {
+            return products;
+        }
         let visible = match mask.to_tensor(batch, [t, s], &products.device()) {
             Some(blocked) => products.mask_fill(blocked, 0.0),
             None => products,
         };
         visible.clone() / nothing_to_one(visible.sum_dim(3))
     }
-}
-
-/// `[B, L, H * K]` to `[B, H, L, K]`.
-fn split_heads(x: Tensor<3>, n_heads: usize) -> Tensor<4> {
-    let [batch, length, width] = x.dims();
-    x.reshape([batch, length, n_heads, width / n_heads])
-        .swap_dims(1, 2)
 }

@@ -342,6 +342,52 @@ fn the_order_of_edges_is_that_of_their_weights_only() {
     assert_close(&vector(got_weights), &weights, 1e-6, "weights");
 }
 
+/// Where a graph and another rule leave a node nothing, as well.
+#[test]
+fn edges_and_masked_pairs_see_the_same_under_every_other_rule() {
+    let device = Device::flex();
+    let layer = fill(
+        GraphAttentionConfig::new(D, H).init(&Init::new(1, &device)),
+        "attention",
+    );
+    let x = numbers("x", [B, N, D], &device);
+    let pass = Pass::evaluation().with_attention();
+    let rules = [
+        AttentionMask::window(0, 0),
+        AttentionMask::window(2, 1),
+        AttentionMask::blocks(&[vec![4, 1, 6]]),
+        AttentionMask::blocks(&[vec![1; N], vec![3, 5]]),
+        AttentionMask::causal(),
+        AttentionMask::key_lengths(vec![7, 2]),
+        AttentionMask::window(1, 3).and(AttentionMask::key_lengths(vec![7, 10])),
+    ];
+    let mut seeing_nothing = 0;
+    for (mask, draw) in rules
+        .iter()
+        .flat_map(|mask| (0..3).map(move |draw| (mask, draw)))
+    {
+        let graphs = [0, 1].map(|row| {
+            let drawn = ids(&format!("rule {draw} {row}"), 3, N * N);
+            graph_of(N, |from, to| drawn[from * N + to] == 0)
+        });
+        let sparse = layer.forward(x.clone(), &graphs, None, mask, &pass);
+        let dense = layer.forward_dense(x.clone(), &graphs, None, mask, &pass);
+        let (got, expected) = (vector(sparse.context), vector(dense.context));
+        assert_close(&got, &expected, 1e-5, &format!("contexts under {mask:?}"));
+        let weights = edges_to_pairs(sparse.weights.expect("asked for"), &graphs);
+        let expected = vector(dense.weights.expect("asked for"));
+        assert_close(
+            &vector(weights),
+            &expected,
+            1e-5,
+            &format!("weights under {mask:?}"),
+        );
+        let whole = |row: &&[f32]| row.iter().all(|&weight| weight == 0.0);
+        seeing_nothing += expected.chunks(N).filter(whole).count();
+    }
+    assert!(seeing_nothing > 0);
+}
+
 #[test]
 fn an_example_meets_the_same_draws_in_every_batch() {
     let device = Device::flex();

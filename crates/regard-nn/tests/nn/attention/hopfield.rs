@@ -3,8 +3,8 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use regard_nn::{
     AttentionMask, AttentionOptions, AttentionOutput, HopfieldAttention, HopfieldAttentionConfig,
-    Init, Key, Linear, MultiHeadAttentionConfig, Pass, Settling, attention, hopfield_energy,
-    hopfield_retrieve,
+    Init, Key, Linear, MultiHeadAttentionConfig, Normalizer, Pass, Settling, attention,
+    hopfield_energy, hopfield_retrieve,
 };
 
 use crate::case::Case;
@@ -449,4 +449,25 @@ fn the_energy_of_patterns_of_another_width() {
         Tensor::zeros([1, 2, 4], &device),
     );
     hopfield_energy(state, patterns, &AttentionOptions::new(1));
+}
+
+fn sparse() -> AttentionOptions {
+    AttentionOptions {
+        normalizer: Normalizer::Sparsemax,
+        ..AttentionOptions::new(1)
+    }
+}
+
+#[test]
+#[should_panic(expected = "hopfield_retrieve: the normaliser")]
+fn an_update_by_another_normaliser() {
+    let x = Tensor::<3>::ones([1, 2, 3], &Device::flex());
+    hopfield_retrieve(x.clone(), x.clone(), x, Settling::once(), sparse());
+}
+
+#[test]
+#[should_panic(expected = "hopfield_energy: the normaliser")]
+fn an_energy_of_another_normaliser() {
+    let x = Tensor::<3>::ones([1, 2, 3], &Device::flex());
+    hopfield_energy(x.clone(), x, &sparse());
 }

@@ -267,8 +267,17 @@ fn refused(dims: [[usize; 3]; 3], mask: AttentionMask, bias: Option<Tensor<4>>) 
 
 #[test]
 #[should_panic(
-    expected = "sliding_window_attention: expected query [B, T, H K], key [B, T, H_kv K], value [B, T, H_kv K_v] with \
-                H = 2 and H_kv a divisor of it, got [1, 3, 4], [1, 4, 4], [1, 4, 4]"
+    expected = "sliding_window_attention: expected query [B, T, H K], key [B, S, H_kv K], value [B, S, H_kv K_v] with \
+                H = 2 and H_kv a divisor of it, got [1, 3, 4], [1, 3, 3], [1, 3, 4]"
+)]
+fn another_width_of_keys() {
+    let dims = [[1, 3, 4], [1, 3, 3], [1, 3, 4]];
+    refused(dims, AttentionMask::window(1, 1), None);
+}
+
+#[test]
+#[should_panic(
+    expected = "sliding_window_attention: expected as many keys as queries, got 4 and 3"
 )]
 fn another_number_of_keys() {
     let dims = [[1, 3, 4], [1, 4, 4], [1, 4, 4]];

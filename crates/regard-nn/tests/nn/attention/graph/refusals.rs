@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor};
 use regard_nn::{
-    AttentionMask, AttentionOptions, Graph, GraphAttentionConfig, Init, Pass, edges_to_pairs,
-    graph_attention,
+    AttentionMask, AttentionOptions, Graph, GraphAttentionConfig, Init, Normalizer, Pass,
+    edges_to_pairs, graph_attention,
 };
 
 use super::{D, F, layer};
@@ -67,6 +67,16 @@ fn biases_of_other_heads() {
 #[should_panic(expected = "with H = 3, got [2, 3, 6], [2, 3, 3], [2, 3, 6]")]
 fn keys_of_another_width() {
     pure([6, 3, 6], None, AttentionOptions::new(3));
+}
+
+#[test]
+#[should_panic(expected = "graph_attention: the normaliser")]
+fn another_normaliser() {
+    let options = AttentionOptions {
+        normalizer: Normalizer::Sparsemax,
+        ..AttentionOptions::new(3)
+    };
+    pure([6, 6, 6], None, options);
 }
 
 #[test]
