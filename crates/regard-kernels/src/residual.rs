@@ -8,11 +8,11 @@ use crate::{Draws, dropout};
 ///
 /// # Shapes
 ///
-/// `x` and `y` are `[B, ..., W]`, as for [`dropout`], whose draws these are.
+/// `x` and `y` are `[B, ..., W]`, as for [`dropout()`], whose draws these are.
 ///
 /// # Panics
 ///
-/// If the shapes differ, or as [`dropout`].
+/// If the shapes differ, or as [`dropout()`].
 ///
 /// # Example
 ///
