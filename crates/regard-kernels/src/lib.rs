@@ -20,6 +20,7 @@ mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
 mod graph;
+mod heads;
 mod linear;
 mod loss;
 mod mask;
@@ -34,10 +35,11 @@ mod residual;
 pub use activation::{gated, gelu, gelu_tanh, silu};
 pub use attention::{
     AttentionOptions, AttentionOutput, attention, attention_from_scores, attention_from_weights,
-    attention_weights, cross_attention, join_heads, key_heads, self_attention, split_heads,
+    attention_weights, cross_attention, self_attention,
 };
 pub use dropout::{Draws, DropoutRow, dropout};
 pub use graph::Graph;
+pub use heads::{join_heads, key_heads, split_heads};
 pub use linear::{embedding, linear, linear_relu};
 pub use loss::{CrossEntropy, linear_cross_entropy};
 pub use mask::{AttentionMask, BLOCKED, Window};

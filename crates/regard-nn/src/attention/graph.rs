@@ -71,7 +71,7 @@ pub struct GraphAttentionOutput {
 ///
 /// - Velickovic et al. score an edge by a small network, `LeakyReLU(a . [W h_i, W h_j])`; here scores are scaled dot
 ///   products, as in Dwivedi and Bresson, and in Shi et al., who add the edge's features to keys and values.
-/// - PyTorch from 2.5 on has `flex_attention`, whose block masks leave out blocks of pairs without an edge, on GPUs above all;
+/// - PyTorch from 2.5 on has `flex_attention`, whose block masks leave out blocks of pairs without an edge;
 ///   burn has dense masks only. Checked against PyTorch by `scripts/parity/graph.py`.
 ///
 /// # References

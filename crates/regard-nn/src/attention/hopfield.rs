@@ -70,7 +70,7 @@ impl Settling {
 ///
 /// # Differences
 ///
-/// - Paper: no masks, and dropout nowhere.
+/// - Paper: its update has no masks and no dropout.
 /// - PyTorch, burn: no counterpart.
 ///
 /// # References

@@ -44,7 +44,7 @@ use crate::{
 /// # Differences
 ///
 /// - Paper: relative positions in the scores of the sequence are left to `options.bias`.
-/// - PyTorch's `MultiheadAttention` has one slot at most (`add_bias_kv`) or one of zeros (`add_zero_attn`), behind the
+/// - PyTorch's `MultiheadAttention` has one learned slot (`add_bias_kv`) and one of zeros (`add_zero_attn`), both behind the
 ///   sequence; burn: no counterpart.
 ///
 /// # References

@@ -37,7 +37,7 @@ use crate::{AttentionMask, AttentionOptions, AttentionOutput, Init, Layout, Line
 ///
 /// # Differences
 ///
-/// - Paper: masks and dropout are not in either paper; the parts before the score are left to [`AttentionPooling`].
+/// - Papers: their equations have no masks and no dropout; the map in front of the tanh is left to [`AttentionPooling`].
 /// - PyTorch, burn: no counterpart.
 ///
 /// # References
@@ -108,7 +108,7 @@ pub fn attention_pooling(
 ///
 /// # Differences
 ///
-/// Lin et al. add it up over a batch; here each row has its own. PyTorch, burn: no counterpart.
+/// Paper: one matrix A; here one for each row. PyTorch, burn: no counterpart.
 ///
 /// # References
 ///
