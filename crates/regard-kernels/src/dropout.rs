@@ -1,5 +1,10 @@
 //! Dropout whose draws belong to examples, not to batches.
 
+#![expect(
+    clippy::inline_always,
+    reason = "draws are part of the loops that they serve, and get their instruction set"
+)]
+
 use burn::tensor::{Tensor, TensorData};
 
 use crate::Key;
@@ -52,7 +57,7 @@ pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, draws: Draws) -> Tensor<D> 
 pub struct DropoutRow {
     key: Key,
     /// An element is dropped if its 32 bits are below this: probabilities are resolved to `2^-32`.
-    threshold: u64,
+    threshold: u32,
     kept: f32,
 }
 
@@ -67,7 +72,7 @@ impl DropoutRow {
 
     fn of_key(key: Key, p: f64) -> Self {
         #[expect(clippy::cast_sign_loss, reason = "a probability is not negative")]
-        let threshold = (p * 4_294_967_296.0) as u64;
+        let threshold = (p * 4_294_967_296.0) as u32;
         Self {
             key,
             threshold,
@@ -77,24 +82,54 @@ impl DropoutRow {
 
     /// By what [`dropout`] multiplies element `i` of the row: `0` or `1 / (1 - p)`.
     pub fn factor(&self, i: usize) -> f32 {
-        let [even, odd] = self.pair(i as u64 / 2);
-        if i.is_multiple_of(2) { even } else { odd }
+        let [even, odd] = halves(self.key.bits(i as u64 / 2));
+        self.of_half(if i.is_multiple_of(2) { even } else { odd })
     }
 
-    /// The factors of elements `2 i` and `2 i + 1`, from the same 64 random bits.
-    fn pair(&self, i: u64) -> [f32; 2] {
-        let bits = self.key.bits(i);
-        [bits >> 32, bits & 0xffff_ffff].map(|bits| {
-            if bits < self.threshold {
-                0.0
-            } else {
-                self.kept
+    #[inline(always)]
+    fn of_half(&self, half: u32) -> f32 {
+        if half < self.threshold {
+            0.0
+        } else {
+            self.kept
+        }
+    }
+
+    /// Multiplies the elements of the row.
+    #[inline(always)]
+    fn apply(&self, values: &mut [f32]) {
+        // Eight hashes at a time are what the widest registers hold.
+        let (blocks, rest) = values.as_chunks_mut::<16>();
+        let mut counter = 0;
+        for block in blocks {
+            let mut bits = [0; 8];
+            for (i, bits) in (0..).zip(&mut bits) {
+                *bits = self.key.bits(counter + i);
             }
-        })
+            for (pair, bits) in block.as_chunks_mut::<2>().0.iter_mut().zip(bits) {
+                let [even, odd] = halves(bits);
+                pair[0] *= self.of_half(even);
+                pair[1] *= self.of_half(odd);
+            }
+            counter += 8;
+        }
+        for pair in rest.chunks_mut(2) {
+            for (value, half) in pair.iter_mut().zip(halves(self.key.bits(counter))) {
+                *value *= self.of_half(half);
+            }
+            counter += 1;
+        }
     }
 }
 
+/// What two neighbouring elements draw from the same 64 bits.
+#[inline(always)]
+fn halves(bits: u64) -> [u32; 2] {
+    [(bits >> 32) as u32, bits as u32]
+}
+
 /// Multiplies rows of a tensor of the given shape, from row `first` of its last axis on, by `0` or `1 / (1 - p)`.
+#[inline(always)]
 pub(crate) fn apply_mask(values: &mut [f32], first: usize, shape: &[usize], p: f64, draws: Draws) {
     let Some((&width, outer)) = shape.split_last() else {
         return;
@@ -102,28 +137,33 @@ pub(crate) fn apply_mask(values: &mut [f32], first: usize, shape: &[usize], p: f
     if values.is_empty() {
         return;
     }
-    for (i, values) in values.chunks_exact_mut(width).enumerate() {
-        let row = DropoutRow::of_key(row_key(first + i, outer, draws), p);
-        let (pairs, rest) = values.as_chunks_mut::<2>();
-        let mut counter = 0;
-        for [a, b] in pairs {
-            let [even, odd] = row.pair(counter);
-            *a *= even;
-            *b *= odd;
-            counter += 1;
-        }
-        for value in rest {
-            *value *= row.pair(counter)[0];
-        }
+    // Rows that differ only in the index along the last of the outer axes have all but one step of their keys in common.
+    let (&last, before) = outer.split_last().unwrap_or((&1, &[]));
+    let mut group = None;
+    for (row, values) in (first..).zip(values.chunks_exact_mut(width)) {
+        let key = match group {
+            Some((number, key)) if number == row / last => key,
+            _ => row_key(row / last, before, draws),
+        };
+        group = Some((row / last, key));
+        let key = if before.is_empty() {
+            draws.key.nth(draws.first_row + row as u64)
+        } else {
+            key.nth((row % last) as u64)
+        };
+        DropoutRow::of_key(key, p).apply(values);
     }
 }
 
 /// The key of row `row` of the last axis: that of its example, narrowed by the index along every further axis.
 pub(crate) fn row_key(row: usize, outer: &[usize], draws: Draws) -> Key {
-    let inner: usize = outer[1..].iter().product();
+    let Some((_, inner_axes)) = outer.split_first() else {
+        return draws.key;
+    };
+    let inner: usize = inner_axes.iter().product();
     let mut key = draws.key.nth(draws.first_row + (row / inner) as u64);
     let (mut rest, mut size) = (row % inner, inner);
-    for axis in &outer[1..] {
+    for axis in inner_axes {
         size /= axis;
         key = key.nth((rest / size) as u64);
         rest %= size;

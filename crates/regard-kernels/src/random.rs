@@ -1,5 +1,10 @@
 //! Counter-based random numbers: a draw is a pure function of a key and a counter.
 
+#![expect(
+    clippy::inline_always,
+    reason = "draws are part of the loops that they serve, and get their instruction set"
+)]
+
 /// A place in the tree of all random draws of a run.
 ///
 /// A key is made from the seed and then narrowed: by purpose, step, layer path. The draw number `i` under a key is
@@ -18,6 +23,7 @@ pub struct Key(u64);
 
 const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
+#[inline(always)]
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -47,7 +53,7 @@ impl Key {
     }
 
     /// 64 random bits.
-    #[inline]
+    #[inline(always)]
     pub fn bits(self, counter: u64) -> u64 {
         mix(self
             .0

@@ -2,7 +2,7 @@
 
 use burn::backend::flex::FlexTensor;
 
-use super::simd::for_rows;
+use super::simd::{for_rows, vectorized};
 use super::{FusedOp, elements, tensor};
 use crate::dropout::{Draws, apply_mask};
 
@@ -28,7 +28,7 @@ impl DropoutOp {
         let width = *shape.as_slice().last().unwrap_or(&1);
         let dims = shape.as_slice().to_vec();
         for_rows(&mut values, width, |row, block| {
-            apply_mask(block, row, &dims, self.p, self.draws);
+            vectorized(|| apply_mask(block, row, &dims, self.p, self.draws));
         });
         tensor(values, shape)
     }
@@ -47,10 +47,12 @@ impl FusedOp<2> for AddDropoutOp {
         let (x, y) = (elements(&x), elements(&y));
         let mut values = y.to_vec();
         for_rows(&mut values, width, |row, block| {
-            apply_mask(block, row, &dims, self.p, self.draws);
-            for (value, x) in block.iter_mut().zip(&x[row * width..]) {
-                *value += x;
-            }
+            vectorized(|| {
+                apply_mask(block, row, &dims, self.p, self.draws);
+                for (value, x) in block.iter_mut().zip(&x[row * width..]) {
+                    *value += x;
+                }
+            });
         });
         (tensor(values, shape), Some(()))
     }

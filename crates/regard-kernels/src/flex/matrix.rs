@@ -2,8 +2,11 @@
 
 #![allow(unsafe_code, reason = "the product of the gemm crate takes pointers")]
 
+use std::ops::Range;
+
 use burn::backend::flex::FlexTensor;
 use gemm::Parallelism;
+use rayon::prelude::*;
 
 use crate::profile::with_flop;
 
@@ -64,6 +67,21 @@ impl<'a> Matrix<'a> {
             column_stride: self.row_stride,
             ..self
         }
+    }
+
+    /// Some of the rows.
+    fn rows(self, range: Range<usize>) -> Self {
+        let start = (range.start * self.row_stride).min(self.data.len());
+        Self {
+            data: &self.data[start..],
+            rows: range.len(),
+            ..self
+        }
+    }
+
+    /// Some of the columns.
+    fn columns(self, range: Range<usize>) -> Self {
+        self.transposed().rows(range).transposed()
     }
 
     fn check(&self) {
@@ -171,19 +189,18 @@ unsafe fn run(
         .rows
         .saturating_mul(rhs.columns)
         .saturating_mul(lhs.columns);
-    let parallelism = match cores {
-        Cores::All if work >= WORTH_DIVIDING => Parallelism::Rayon(0),
-        _ => Parallelism::None,
-    };
-    let stride = |stride: usize| isize::try_from(stride).expect("strides are below 2^63");
-    let multiply = || {
-        // SAFETY: both matrices were checked against their slices when they were made; `output` is the caller's promise.
+    let output = Output(output);
+    let multiply = |[rows, columns]: [Range<usize>; 2]| {
+        let (lhs, rhs) = (lhs.rows(rows.clone()), rhs.columns(columns.clone()));
+        let stride = |stride: usize| isize::try_from(stride).expect("strides are below 2^63");
+        // SAFETY: both matrices were checked against their slices when they were made; the block of `output` lies inside
+        // the room that the caller promises, and no other task is given an element of it.
         unsafe {
             gemm::gemm(
                 lhs.rows,
                 rhs.columns,
                 lhs.columns,
-                output,
+                output.get().add(rows.start * row_stride + columns.start),
                 1,
                 stride(row_stride),
                 keep != 0.0,
@@ -198,13 +215,57 @@ unsafe fn run(
                 false,
                 false,
                 false,
-                parallelism,
+                Parallelism::None,
             );
         }
     };
     match cores {
-        Cores::All => with_flop("matrix products", 2 * work as u64, multiply),
-        Cores::One => multiply(),
+        Cores::All => with_flop("matrix products", 2 * work as u64, || {
+            let tasks = if work < WORTH_DIVIDING {
+                1
+            } else {
+                rayon::current_num_threads()
+            };
+            divide([lhs.rows, rhs.columns], tasks, multiply);
+        }),
+        Cores::One => multiply([0..lhs.rows, 0..rhs.columns]),
+    }
+}
+
+/// Gives each task a block of a product of `rows x columns`, cut along the larger side: each packs its part of one operand
+/// and reads the other whole, without waiting for the rest.
+fn divide([rows, columns]: [usize; 2], tasks: usize, multiply: impl Fn([Range<usize>; 2]) + Sync) {
+    let larger = rows.max(columns);
+    // A multiple of the register blocks of every instruction set.
+    let size = larger.div_ceil(tasks).next_multiple_of(48);
+    if size >= larger {
+        return multiply([0..rows, 0..columns]);
+    }
+    let block = |start: usize| {
+        let range = start..(start + size).min(larger);
+        if rows >= columns {
+            multiply([range, 0..columns]);
+        } else {
+            multiply([0..rows, range]);
+        }
+    };
+    (0..larger.div_ceil(size))
+        .into_par_iter()
+        .for_each(|i| block(i * size));
+}
+
+/// A pointer that tasks write through, each to elements of its own.
+#[derive(Clone, Copy)]
+struct Output(*mut f32);
+
+// SAFETY: whoever dereferences the pointer promises not to touch another task's elements.
+unsafe impl Send for Output {}
+// SAFETY: as above.
+unsafe impl Sync for Output {}
+
+impl Output {
+    fn get(self) -> *mut f32 {
+        self.0
     }
 }
 
