@@ -24,6 +24,8 @@ mod heads;
 mod linear;
 mod loss;
 mod mask;
+#[cfg(feature = "mimalloc")]
+mod memory;
 mod noise;
 mod norm;
 mod normalizer;
@@ -43,6 +45,8 @@ pub use heads::{join_heads, key_heads, split_heads};
 pub use linear::{embedding, linear, linear_relu};
 pub use loss::{CrossEntropy, linear_cross_entropy};
 pub use mask::{AttentionMask, BLOCKED, Window};
+#[cfg(feature = "mimalloc")]
+pub use memory::keep_freed_memory;
 pub use noise::gumbel;
 pub use norm::{layer_norm, rms_norm};
 pub use normalizer::Normalizer;

@@ -19,6 +19,7 @@ use crate::cli::{Arguments, Command};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    regard_kernels::keep_freed_memory();
     let arguments = Arguments::parse();
     match device::on_threads(arguments.threads, || run(&arguments)) {
         Ok(Ok(code)) => code,
