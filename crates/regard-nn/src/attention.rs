@@ -15,6 +15,7 @@ mod projected;
 mod self_attention;
 mod window;
 
+use burn::tensor::Tensor;
 use regard_kernels::AttentionOptions;
 
 pub use additive::{AdditiveAttention, AdditiveAttentionConfig, additive_attention};
@@ -46,7 +47,7 @@ pub use projected::ProjectedMemory;
 pub use self_attention::MultiHeadSelfAttention;
 pub use window::sliding_window_attention;
 
-use crate::{AttentionMask, Pass};
+use crate::{AttentionMask, AttentionOutput, Layout, Pass};
 
 /// The options of a layer that is called with a mask and a pass.
 pub(crate) fn options(
@@ -60,5 +61,19 @@ pub(crate) fn options(
         dropout: pass.at("attention").attention_dropout(dropout),
         weights: pass.wants_attention(),
         ..AttentionOptions::new(n_heads)
+    }
+}
+
+/// A whole sequence `[B, T, D]` through the form of a layer that works on its rows.
+fn by_rows(
+    x: Tensor<3>,
+    attend: impl FnOnce(Tensor<2>, Layout) -> (Tensor<2>, Option<Tensor<4>>),
+) -> AttentionOutput {
+    let [batch, length, _] = x.dims();
+    let layout = Layout { batch, length };
+    let (context, weights) = attend(Layout::flatten(x), layout);
+    AttentionOutput {
+        context: layout.unflatten(context),
+        weights,
     }
 }

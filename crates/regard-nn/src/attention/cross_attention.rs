@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use regard_kernels::cross_attention;
 
+use super::by_rows;
 use super::multi_head::{Heads, QueryKeyNorm, split_columns};
 use super::projected::Groups;
 use crate::{AttentionMask, AttentionOutput, Init, Layout, Linear, MultiHeadAttentionConfig, Pass};
@@ -101,14 +102,9 @@ impl MultiHeadCrossAttention {
         let [batch, length, _] = memory.dims();
         let memory_layout = Layout { batch, length };
         let memory = self.project(Layout::flatten(memory), memory_layout);
-        let [batch, length, _] = x.dims();
-        let layout = Layout { batch, length };
-        let (context, weights) =
-            self.attend(Layout::flatten(x), layout, &memory, mask.clone(), pass);
-        AttentionOutput {
-            context: layout.unflatten(context),
-            weights,
-        }
+        by_rows(x, |x, layout| {
+            self.attend(x, layout, &memory, mask.clone(), pass)
+        })
     }
 
     /// Keys and values of a memory `[N, D]`, side by side, `[B, S, 2 H_kv K]`: computed once, used at every step.

@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use regard_kernels::{BLOCKED, attention, split_heads};
 
+use super::multi_head::split_columns;
 use super::options;
 use super::projected::Groups;
 use crate::{
@@ -402,9 +403,7 @@ impl HopfieldAttention {
         let rows = Layout { batch, length };
         let groups = Groups::new("HopfieldAttention", rows, [memory_rows, s], mask);
         let state = groups.join(self.query.forward_sequence(query));
-        let width = key_value.dims()[2] / 2;
-        let [patterns, value] =
-            std::array::from_fn(|i| key_value.clone().narrow(2, i * width, width));
+        let [patterns, value] = split_columns(key_value, [key_value.dims()[2] / 2; 2]);
         let settling = Settling {
             iterations: self.iterations,
             tolerance: self.tolerance,

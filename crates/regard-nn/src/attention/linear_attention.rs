@@ -10,6 +10,7 @@ use burn::tensor::Tensor;
 pub use feature_map::FeatureMap;
 pub use state::LinearAttentionState;
 
+use super::by_rows;
 use super::multi_head::split_columns;
 use crate::{AttentionMask, AttentionOutput, Init, Layout, Linear, Pass};
 
@@ -176,13 +177,9 @@ pub struct LinearAttention {
 impl LinearAttention {
     /// `x: [B, T, D]`; the context has the same shape, weights (if the pass wants them) are `[B, H, T, T]`.
     pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, pass: &Pass) -> AttentionOutput {
-        let [batch, length, _] = x.dims();
-        let layout = Layout { batch, length };
-        let (context, weights) = self.attend(Layout::flatten(x), layout, mask.clone(), None, pass);
-        AttentionOutput {
-            context: layout.unflatten(context),
-            weights,
-        }
+        by_rows(x, |x, layout| {
+            self.attend(x, layout, mask.clone(), None, pass)
+        })
     }
 
     /// The form that blocks call: `x: [N, D]` to `[N, D]`. With a state, `x` holds the positions that follow those in it,

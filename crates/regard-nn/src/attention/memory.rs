@@ -5,7 +5,8 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use regard_kernels::{BLOCKED, attention};
 
-use super::options;
+use super::multi_head::split_columns;
+use super::{by_rows, options};
 use crate::{
     AttentionMask, AttentionOptions, AttentionOutput, Init, KeyValueCache, Layout, Linear, Pass,
 };
@@ -258,13 +259,9 @@ impl MemorySelfAttentionConfig {
 impl MemorySelfAttention {
     /// `x: [B, T, D]`; the context has the same shape, weights (if the pass wants them) are `[B, H, T, M + T]`.
     pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, pass: &Pass) -> AttentionOutput {
-        let [batch, length, _] = x.dims();
-        let layout = Layout { batch, length };
-        let (context, weights) = self.attend(Layout::flatten(x), layout, mask.clone(), None, pass);
-        AttentionOutput {
-            context: layout.unflatten(context),
-            weights,
-        }
+        by_rows(x, |x, layout| {
+            self.attend(x, layout, mask.clone(), None, pass)
+        })
     }
 
     /// The form that blocks call: `x: [N, D]` to `[N, D]`. With a cache, `x` holds the positions that follow those in it;
@@ -278,8 +275,7 @@ impl MemorySelfAttention {
         pass: &Pass,
     ) -> (Tensor<2>, Option<Tensor<4>>) {
         let qkv = layout.unflatten(self.qkv.forward(x));
-        let width = qkv.dims()[2] / 3;
-        let [query, key, value] = std::array::from_fn(|i| qkv.clone().narrow(2, i * width, width));
+        let [query, key, value] = split_columns(&qkv, [qkv.dims()[2] / 3; 3]);
         let (key, value) = match cache {
             Some(cache) => cache.append(key, value),
             None => (key, value),

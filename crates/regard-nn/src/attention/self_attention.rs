@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use regard_kernels::{attention, self_attention};
 
+use super::by_rows;
 use super::multi_head::{Heads, QueryKeyNorm, split_columns};
 use crate::{
     AttentionMask, AttentionOptions, AttentionOutput, Init, KeyValueCache, Layout, Linear,
@@ -108,14 +109,9 @@ impl MultiHeadSelfAttention {
 
     /// `x: [B, T, D]`; the context has the same shape, weights (if the pass wants them) are `[B, H, T, T]`.
     pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, pass: &Pass) -> AttentionOutput {
-        let [batch, length, _] = x.dims();
-        let layout = Layout { batch, length };
-        let x = Layout::flatten(x);
-        let (context, weights) = self.attend(x, layout, mask.clone(), None, None, pass);
-        AttentionOutput {
-            context: layout.unflatten(context),
-            weights,
-        }
+        by_rows(x, |x, layout| {
+            self.attend(x, layout, mask.clone(), None, None, pass)
+        })
     }
 
     /// The form that blocks call: `x: [N, D]` to `[N, D]`, with a bias that broadcasts to the scores `[B, H, T, S]`. With a
