@@ -2,7 +2,7 @@
 
 use burn::backend::flex::FlexTensor;
 
-use super::matrix::{Matrix, plain, product};
+use super::matrix::{Matrix, plain, product, product_then};
 use super::simd::{column_sums, for_rows, vectorized};
 use super::{FusedOp, elements, matrix_shape, tensor};
 
@@ -33,25 +33,21 @@ impl FusedOp<3> for LinearOp {
     ) -> (FlexTensor, Option<Saved>) {
         let (x, weight, bias) = (plain(x), plain(weight), bias.to_contiguous());
         let (rows, columns) = (x.layout().shape()[0], weight.layout().shape()[1]);
-        let mut y = product(Matrix::of(&x), Matrix::of(&weight));
         let bias = elements(&bias);
-        if !bias.is_empty() || self.relu {
-            let relu = self.relu;
-            for_rows(&mut y, columns, |_, block| {
-                vectorized(|| {
-                    for row in block.chunks_exact_mut(columns) {
-                        for (y, b) in row.iter_mut().zip(bias) {
-                            *y += b;
-                        }
-                        if relu {
-                            for y in row {
-                                *y = y.max(0.0);
-                            }
+        let y = product_then(Matrix::of(&x), Matrix::of(&weight), |_, block| {
+            vectorized(|| {
+                for row in block.chunks_exact_mut(columns) {
+                    for (y, b) in row.iter_mut().zip(bias) {
+                        *y += b;
+                    }
+                    if self.relu {
+                        for y in row {
+                            *y = y.max(0.0);
                         }
                     }
-                });
+                }
             });
-        }
+        });
         let has_bias = !bias.is_empty();
         let y = tensor(y, [rows, columns]);
         let saved = tracked.then(|| Saved {

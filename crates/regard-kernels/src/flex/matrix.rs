@@ -8,6 +8,7 @@ use burn::backend::flex::FlexTensor;
 use gemm::Parallelism;
 use rayon::prelude::*;
 
+use super::simd::for_rows;
 use crate::profile::with_flop;
 
 /// A matrix inside a slice; element (i, j) is `data[i * row_stride + j * column_stride]`.
@@ -115,25 +116,62 @@ const WORTH_DIVIDING: usize = 64 * 64 * 64;
 
 /// `lhs rhs`, written once into fresh memory.
 pub(super) fn product(lhs: Matrix<'_>, rhs: Matrix<'_>) -> Vec<f32> {
-    let size = lhs
-        .rows
-        .checked_mul(rhs.columns)
-        .expect("a product that fits in memory");
+    let size = size_of_product(lhs, rhs);
     let mut output = Vec::with_capacity(size);
     // SAFETY: `run` is given room for `rows * columns` elements, reads none of them and writes all of them.
     unsafe {
-        run(
-            output.as_mut_ptr(),
-            rhs.columns,
-            lhs,
-            rhs,
-            0.0,
-            1.0,
-            Cores::All,
-        );
+        let start = output.as_mut_ptr();
+        run(start, rhs.columns, lhs, rhs, 0.0, 1.0, Cores::All);
         output.set_len(size);
     }
     output
+}
+
+/// Rows of a product that are finished together: few enough to stay in the cache between product and finish, enough to
+/// pay for reading `rhs` again.
+const FINISHED_TOGETHER: usize = 256;
+
+/// [`product`], where `finish` is called on blocks of rows while they are warm, with the number of the block's first row.
+pub(super) fn product_then(
+    lhs: Matrix<'_>,
+    rhs: Matrix<'_>,
+    finish: impl Fn(usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let columns = rhs.columns;
+    if lhs.rows <= FINISHED_TOGETHER {
+        let mut output = product(lhs, rhs);
+        for_rows(&mut output, columns, finish);
+        return output;
+    }
+    let size = size_of_product(lhs, rhs);
+    let mut output = Vec::with_capacity(size);
+    let start = Output(output.as_mut_ptr());
+    let tasks = rayon::current_num_threads() * lhs.rows.div_ceil(rayon::current_num_threads() * FINISHED_TOGETHER);
+    // A multiple of the rows that the product holds in registers.
+    let step = lhs.rows.div_ceil(tasks).next_multiple_of(6);
+    let block = |i: usize| {
+        let rows = i * step..((i + 1) * step).min(lhs.rows);
+        let size = rows.len() * columns;
+        // SAFETY: blocks of rows are disjoint and lie inside the room for `rows * columns` elements; `run` reads none of a
+        // block's and writes all of them, so they are initialised when they become a slice.
+        unsafe {
+            let block = start.get().add(rows.start * columns);
+            run(block, columns, lhs.rows(rows.clone()), rhs, 0.0, 1.0, Cores::One);
+            finish(rows.start, std::slice::from_raw_parts_mut(block, size));
+        }
+    };
+    let flop = 2 * size as u64 * lhs.columns as u64;
+    with_flop("matrix products", flop, || {
+        (0..lhs.rows.div_ceil(step)).into_par_iter().for_each(block);
+    });
+    // SAFETY: the blocks are all rows, and all of their elements were written.
+    unsafe { output.set_len(size) };
+    output
+}
+
+fn size_of_product(lhs: Matrix<'_>, rhs: Matrix<'_>) -> usize {
+    let size = lhs.rows.checked_mul(rhs.columns);
+    size.expect("a product that fits in memory")
 }
 
 /// `output = keep * output + factor * lhs rhs`, where rows of `output` begin `row_stride` apart.
