@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
-use regard_nn::{Init, Key, Model, ModelConfig, Source};
+use regard_nn::{Init, Key, Model, ModelConfig, Tokens};
 use regard_text::SpecialIds;
 use serde::Serialize;
 
@@ -54,7 +54,7 @@ pub fn bench_decode(
                 .expect("a vocabulary has fewer than 2^32 tokens")
         })
         .collect();
-    let source = Source::new(&ids, &vec![bench.source_length; bench.batch], device);
+    let source = Tokens::new(&ids, &vec![bench.source_length; bench.batch], device);
     let lengths = vec![
         TargetLength {
             least: bench.target_length,

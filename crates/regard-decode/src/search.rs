@@ -1,7 +1,7 @@
 //! Search: from a model and sources to hypotheses. It knows a model only as [`Seq2Seq`].
 
 use burn::tensor::{Int, Tensor, TensorData};
-use regard_nn::{Pass, Rows, Seq2Seq, Source, device_id};
+use regard_nn::{Pass, Rows, Seq2Seq, Tokens, device_id};
 use regard_text::SpecialIds;
 
 /// A target that search found.
@@ -33,7 +33,7 @@ pub struct TargetLength {
 /// If there are not as many bounds as sources.
 pub fn greedy<M: Seq2Seq>(
     model: &M,
-    source: &Source,
+    source: &Tokens,
     lengths: &[TargetLength],
     special: SpecialIds,
 ) -> Vec<Hypothesis> {

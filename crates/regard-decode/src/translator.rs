@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use regard_nn::{AttentionKind, AttentionMap, Model, Pass, Seq2Seq, Source, device_id};
+use burn::tensor::Device;
+use regard_nn::{AttentionKind, AttentionMap, Model, Pass, Seq2Seq, Tokens};
 use regard_text::batch::SourceBatch;
 use regard_text::{SpecialIds, Tokenizers};
 
@@ -194,17 +194,15 @@ impl Translator {
 
     fn attention(&self, source: &[u32], target_in: &[u32]) -> Vec<AttentionMap> {
         let source = self.source(&[source]);
-        let ids: Vec<i32> = target_in.iter().map(|&id| device_id(id as usize)).collect();
-        let target_in =
-            Tensor::<2, Int>::from_data(TensorData::new(ids, [1, target_in.len()]), &self.device);
+        let target_in = Tokens::new(target_in, &[target_in.len()], &self.device);
         let pass = Pass::evaluation().with_attention();
         match &self.model {
-            Model::Transformer(model) => model.forward(&source, target_in, &pass).attention,
+            Model::Transformer(model) => model.forward(&source, &target_in, &pass).attention,
         }
     }
 
-    fn source(&self, sources: &[&[u32]]) -> Source {
+    fn source(&self, sources: &[&[u32]]) -> Tokens {
         let batch = SourceBatch::new(sources, self.tokenizers.source().special());
-        Source::new(&batch.ids, &batch.lengths, &self.device)
+        Tokens::new(&batch.ids, &batch.lengths, &self.device)
     }
 }

@@ -5,6 +5,8 @@
     reason = "draws are part of the loops that they serve, and get their instruction set"
 )]
 
+use std::sync::Arc;
+
 use burn::tensor::{Tensor, TensorData};
 
 use crate::Key;
@@ -43,13 +45,74 @@ pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, draws: Draws) -> Tensor<D> 
     }
     #[cfg(feature = "flex")]
     if let Some(operand) = crate::flex::Operand::new(&x) {
-        return crate::flex::apply(crate::flex::DropoutOp { p, draws }, [operand]);
+        let op = crate::flex::DropoutOp {
+            p,
+            draws,
+            lengths: None,
+        };
+        return crate::flex::apply(op, [operand]);
     }
     let shape = x.dims();
     let mut mask = vec![1.0; shape.iter().product()];
     apply_mask(&mut mask, 0, &shape, p, draws);
     let like = (&x.device(), x.dtype());
     x * Tensor::from_data(TensorData::new(mask, shape), like)
+}
+
+/// [`dropout`] of sequences whose rows are packed, one example's behind the other's: each row meets the draws that it
+/// meets in `[B, L, W]`.
+///
+/// # Shapes
+///
+/// `x: [N, W]`, the lengths of the examples sum to N; the result has the same shape.
+///
+/// # Panics
+///
+/// If the lengths do not sum to N, or as [`dropout`].
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_kernels::{Draws, Key, dropout, dropout_rows, pack_rows};
+///
+/// let x = Tensor::<3>::ones([2, 3, 8], &Device::flex());
+/// let draws = Draws { key: Key::new(1), first_row: 0 };
+/// let packed = dropout_rows(pack_rows(x.clone(), vec![1, 3]), vec![1, 3], 0.5, draws);
+/// assert_eq!(packed.into_data(), pack_rows(dropout(x, 0.5, draws), vec![1, 3]).into_data());
+/// ```
+pub fn dropout_rows(
+    x: Tensor<2>,
+    lengths: impl Into<Arc<[usize]>>,
+    p: f64,
+    draws: Draws,
+) -> Tensor<2> {
+    let lengths = lengths.into();
+    let [rows, width] = x.dims();
+    check_rows("dropout_rows", rows, &lengths, p);
+    if p == 0.0 {
+        return x;
+    }
+    #[cfg(feature = "flex")]
+    if let Some(operand) = crate::flex::Operand::new(&x) {
+        let op = crate::flex::DropoutOp {
+            p,
+            draws,
+            lengths: Some(lengths),
+        };
+        return crate::flex::apply(op, [operand]);
+    }
+    let mut mask = vec![1.0; rows * width];
+    apply_packed_mask(&mut mask, 0, width, &lengths, p, draws);
+    let like = (&x.device(), x.dtype());
+    x * Tensor::from_data(TensorData::new(mask, [rows, width]), like)
+}
+
+pub(crate) fn check_rows(function: &str, rows: usize, lengths: &[usize], p: f64) {
+    assert!(
+        (0.0..1.0).contains(&p) && lengths.iter().sum::<usize>() == rows,
+        "{function}: expected a probability in [0, 1) and lengths that sum to {rows}, got {p} and {lengths:?}"
+    );
 }
 
 /// The draws of one row of the last axis, for those who hold its elements in another order.
@@ -152,6 +215,34 @@ pub(crate) fn apply_mask(values: &mut [f32], first: usize, shape: &[usize], p: f
             key.nth((row % last) as u64)
         };
         DropoutRow::of_key(key, p).apply(values);
+    }
+}
+
+/// As [`apply_mask`], of the packed rows of examples of the given lengths.
+#[inline(always)]
+pub(crate) fn apply_packed_mask(
+    values: &mut [f32],
+    first: usize,
+    width: usize,
+    lengths: &[usize],
+    p: f64,
+    draws: Draws,
+) {
+    if values.is_empty() {
+        return;
+    }
+    let mut rows = values.chunks_exact_mut(width);
+    let mut before = first;
+    for (example, &length) in (draws.first_row..).zip(lengths) {
+        let start = before.min(length);
+        before -= start;
+        let key = draws.key.nth(example);
+        for position in start..length {
+            let Some(row) = rows.next() else {
+                return;
+            };
+            DropoutRow::of_key(key.nth(position as u64), p).apply(row);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod linear;
 mod loss;
 mod matrix;
 mod norm;
+mod rows;
 mod simd;
 
 use std::fmt::Debug;
@@ -30,6 +31,7 @@ pub(crate) use dropout::{AddDropoutOp, DropoutOp};
 pub(crate) use linear::LinearOp;
 pub(crate) use loss::CrossEntropyOp;
 pub(crate) use norm::NormOp;
+pub(crate) use rows::{PackOp, UnpackOp};
 
 type Tracked = burn::backend::tensor::FloatTensor<Autodiff<Flex, NoCheckpointing>>;
 
@@ -375,6 +377,58 @@ pub(crate) mod tests {
                 };
                 (add_dropout(x.clone(), y.clone(), 0.3, draws), vec![x, y])
             });
+        }
+    }
+
+    /// Lengths of examples that are padded to `length`; more than one core has work with the last of them.
+    fn lengths_and_widths() -> Vec<(Vec<usize>, usize, usize)> {
+        vec![
+            (vec![3, 0, 1], 3, 5),
+            (vec![2, 2], 2, 1),
+            (vec![0, 0], 4, 3),
+            (vec![40, 0, 37, 1], 41, 513),
+        ]
+    }
+
+    #[test]
+    fn rows_are_packed_and_padded_as_in_their_composition() {
+        for (lengths, length, width) in lengths_and_widths() {
+            let rows = lengths.iter().sum();
+            agree(|device| {
+                let x = values("x", [lengths.len(), length, width], device);
+                (pack_rows(x.clone(), lengths.clone()), vec![x])
+            });
+            agree(|device| {
+                let x = values("x", [1, rows, width], device);
+                (unpack_rows(matrix(&x), lengths.clone(), length), vec![x])
+            });
+        }
+    }
+
+    #[test]
+    fn dropout_of_packed_rows_is_its_composition_and_that_of_padded_rows() {
+        let draws = Draws {
+            key: Key::new(2),
+            first_row: 3,
+        };
+        for (lengths, length, width) in lengths_and_widths() {
+            agree(|device| {
+                let x = values("x", [1, lengths.iter().sum(), width], device);
+                let y = dropout_rows(matrix(&x), lengths.clone(), 0.3, draws);
+                (y, vec![x])
+            });
+            agree(|device| {
+                let shape = [1, lengths.iter().sum(), width];
+                let [x, y] = ["x", "y"].map(|name| values(name, shape, device));
+                let sum = add_dropout_rows(matrix(&x), matrix(&y), lengths.clone(), 0.3, draws);
+                (sum, vec![x, y])
+            });
+            let device = Device::flex();
+            let padded = Tensor::<3>::ones([lengths.len(), length, width], &device);
+            let packed = pack_rows(padded.clone(), lengths.clone());
+            let expected = pack_rows(dropout(padded, 0.3, draws), lengths.clone());
+            let got = dropout_rows(packed, lengths, 0.3, draws);
+            assert_eq!(got.into_data(), expected.into_data());
         }
     }
 

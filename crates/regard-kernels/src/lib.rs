@@ -3,7 +3,7 @@
 //! # Dimensions
 //!
 //! B batch, S source (key) length, T target (query) length, D model width, H heads, K width per head, V vocabulary,
-//! N rows of an activation matrix (`B * T` where padding is carried along).
+//! N rows of an activation matrix: `B * T` where padding is carried along, the sum of the lengths where it is not.
 #![deny(unsafe_code)]
 #![expect(
     clippy::needless_pass_by_value,
@@ -33,13 +33,14 @@ mod optimizer;
 mod profile;
 mod random;
 mod residual;
+mod rows;
 
 pub use activation::{gated, gelu, gelu_tanh, silu};
 pub use attention::{
     AttentionOptions, AttentionOutput, attention, attention_from_scores, attention_from_weights,
     attention_weights, cross_attention, self_attention,
 };
-pub use dropout::{Draws, DropoutRow, dropout};
+pub use dropout::{Draws, DropoutRow, dropout, dropout_rows};
 pub use graph::Graph;
 pub use heads::{join_heads, key_heads, split_heads};
 pub use linear::{embedding, linear, linear_relu};
@@ -53,4 +54,5 @@ pub use normalizer::Normalizer;
 pub use optimizer::{AdamStep, adam, sum_of_squares};
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
 pub use random::Key;
-pub use residual::add_dropout;
+pub use residual::{add_dropout, add_dropout_rows};
+pub use rows::{pack_rows, unpack_rows};

@@ -1,8 +1,11 @@
 //! The sum of a residual connection.
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 
-use crate::{Draws, dropout};
+use crate::dropout::check_rows;
+use crate::{Draws, dropout, dropout_rows};
 
 /// `x + dropout(y)`, in one pass.
 ///
@@ -37,8 +40,51 @@ pub fn add_dropout<const D: usize>(x: Tensor<D>, y: Tensor<D>, p: f64, draws: Dr
     if p > 0.0 && p < 1.0 {
         use crate::flex::{AddDropoutOp, Operand, apply};
         if let (Some(x), Some(y)) = (Operand::new(&x), Operand::new(&y)) {
-            return apply(AddDropoutOp { p, draws }, [x, y]);
+            let op = AddDropoutOp {
+                p,
+                draws,
+                lengths: None,
+            };
+            return apply(op, [x, y]);
         }
     }
     x + dropout(y, p, draws)
+}
+
+/// [`add_dropout`] of sequences whose rows are packed, as [`dropout_rows`], whose draws these are.
+///
+/// # Shapes
+///
+/// `x` and `y` are `[N, W]`, the lengths of the examples sum to N.
+///
+/// # Panics
+///
+/// If the shapes differ, or as [`dropout_rows`].
+pub fn add_dropout_rows(
+    x: Tensor<2>,
+    y: Tensor<2>,
+    lengths: impl Into<Arc<[usize]>>,
+    p: f64,
+    draws: Draws,
+) -> Tensor<2> {
+    let lengths = lengths.into();
+    assert_eq!(
+        x.dims(),
+        y.dims(),
+        "add_dropout_rows: expected summands of one shape"
+    );
+    check_rows("add_dropout_rows", y.dims()[0], &lengths, p);
+    #[cfg(feature = "flex")]
+    if p > 0.0 {
+        use crate::flex::{AddDropoutOp, Operand, apply};
+        if let (Some(x), Some(y)) = (Operand::new(&x), Operand::new(&y)) {
+            let op = AddDropoutOp {
+                p,
+                draws,
+                lengths: Some(lengths),
+            };
+            return apply(op, [x, y]);
+        }
+    }
+    x + dropout_rows(y, lengths, p, draws)
 }

@@ -67,11 +67,11 @@ pub(crate) fn options(
 /// A whole sequence `[B, T, D]` through the form of a layer that works on its rows.
 fn by_rows(
     x: Tensor<3>,
-    attend: impl FnOnce(Tensor<2>, Layout) -> (Tensor<2>, Option<Tensor<4>>),
+    attend: impl FnOnce(Tensor<2>, &Layout) -> (Tensor<2>, Option<Tensor<4>>),
 ) -> AttentionOutput {
     let [batch, length, _] = x.dims();
-    let layout = Layout { batch, length };
-    let (context, weights) = attend(Layout::flatten(x), layout);
+    let layout = Layout::dense(batch, length);
+    let (context, weights) = attend(layout.flatten(x), &layout);
     AttentionOutput {
         context: layout.unflatten(context),
         weights,

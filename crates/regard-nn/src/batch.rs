@@ -4,26 +4,57 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::AttentionMask;
+use crate::{AttentionMask, Layout};
 
-/// Padded sources.
+/// Rows of ids on the device: sources, or what a decoder reads.
 #[derive(Clone, Debug)]
-pub struct Source {
-    /// `[B, S]`; what stands behind a row's length is never read.
-    pub ids: Tensor<2, Int>,
-    /// Real tokens of each row.
+pub struct Tokens {
+    /// Ids, `[N]`.
+    pub ids: Tensor<1, Int>,
+    /// Which of them stands where.
+    pub layout: Layout,
+    /// Real tokens of each row; a dense layout holds others behind them, which are never read as text.
     pub lengths: Arc<[usize]>,
 }
 
-impl Source {
-    /// From `lengths.len()` rows of equal padded width, one after the other.
+impl Tokens {
+    /// The real tokens of `lengths.len()` rows of equal padded width, one after the other.
     ///
     /// # Panics
     ///
     /// If `ids` cannot be cut into that many rows of equal width, or a length exceeds the width.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use regard_nn::Tokens;
+    ///
+    /// let tokens = Tokens::new(&[5, 6, 7, 0], &[2, 1], &Device::flex());
+    /// assert_eq!(tokens.ids.into_data().iter::<i32>().collect::<Vec<_>>(), [5, 6, 7]);
+    /// ```
     pub fn new(ids: &[u32], lengths: &[usize], device: &Device) -> Self {
+        let width = padded_width(ids, lengths);
+        let rows = ids.chunks(width.max(1)).zip(lengths);
+        let real: Vec<u32> = rows
+            .flat_map(|(row, &length)| &row[..length])
+            .copied()
+            .collect();
         Self {
-            ids: id_matrix(ids, lengths, device),
+            ids: id_vector(&real, device),
+            layout: Layout::packed(lengths, width),
+            lengths: lengths.into(),
+        }
+    }
+
+    /// The same rows in a dense layout: padding is looked up and multiplied like text, and cannot change a result.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    pub fn padded(ids: &[u32], lengths: &[usize], device: &Device) -> Self {
+        let width = padded_width(ids, lengths);
+        Self {
+            ids: id_vector(ids, device),
+            layout: Layout::dense(lengths.len(), width),
             lengths: lengths.into(),
         }
     }
@@ -49,13 +80,11 @@ pub struct TargetRows<'a> {
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// The sources.
-    pub source: Source,
-    /// What the decoder reads, `[B, T]`.
-    pub target_in: Tensor<2, Int>,
+    pub source: Tokens,
+    /// What the decoder reads.
+    pub target_in: Tokens,
     /// What it has to say, the real tokens only, `[tokens]`.
     pub target_out: Tensor<1, Int>,
-    /// Rows of `[N, D]` at which the real tokens stand, `[tokens]`.
-    pub real_rows: Tensor<1, Int>,
     /// Number of real target tokens.
     pub tokens: usize,
 }
@@ -66,28 +95,19 @@ impl Batch {
     /// # Panics
     ///
     /// If the slices do not describe equally many rows of equal width.
-    pub fn new(source: Source, target: TargetRows<'_>, device: &Device) -> Self {
+    pub fn new(source: Tokens, target: TargetRows<'_>, device: &Device) -> Self {
         let rows = target.lengths.len();
         assert_eq!(
             (source.lengths.len(), target.input.len()),
             (rows, target.output.len()),
             "Batch: source rows and target rows, target input and output must agree"
         );
-        let width = target.output.len() / rows;
-        let (mut ids, mut at) = (Vec::new(), Vec::new());
-        for (row, &length) in target.lengths.iter().enumerate() {
-            for position in row * width..row * width + length {
-                ids.push(target.output[position]);
-                at.push(device_id(position));
-            }
-        }
-        let tokens = ids.len();
+        let target_out = Tokens::new(target.output, target.lengths, device).ids;
         Self {
             source,
-            target_in: id_matrix(target.input, target.lengths, device),
-            target_out: id_vector(&ids, device),
-            real_rows: Tensor::from_data(TensorData::new(at, [tokens]), device),
-            tokens,
+            target_in: Tokens::new(target.input, target.lengths, device),
+            target_out,
+            tokens: target.lengths.iter().sum(),
         }
     }
 }
@@ -108,7 +128,7 @@ pub fn device_id(id: usize) -> i32 {
     i32::try_from(id).expect("ids and row numbers stay below 2^31")
 }
 
-fn id_matrix(ids: &[u32], lengths: &[usize], device: &Device) -> Tensor<2, Int> {
+fn padded_width(ids: &[u32], lengths: &[usize]) -> usize {
     let rows = lengths.len();
     let width = ids.len().checked_div(rows).unwrap_or(0);
     assert!(
@@ -116,5 +136,5 @@ fn id_matrix(ids: &[u32], lengths: &[usize], device: &Device) -> Tensor<2, Int> 
         "padded rows: expected {rows} rows of equal width, none longer, got {} ids and lengths {lengths:?}",
         ids.len()
     );
-    id_vector(ids, device).reshape([rows, width])
+    width
 }

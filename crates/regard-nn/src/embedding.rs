@@ -3,12 +3,12 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 
-use crate::{Init, Layout};
+use crate::Init;
 
 /// Token vectors, scaled by `sqrt(D)`.
 ///
 /// ```text
-/// y[b, t] = sqrt(D) weight[ids[b, t]]                            [N, D]
+/// y[n] = sqrt(D) weight[ids[n]]                                  [N, D]
 /// ```
 ///
 /// # Parameters
@@ -33,8 +33,7 @@ use crate::{Init, Layout};
 ///
 /// let device = Device::flex();
 /// let embedding = Embedding::new(10, 4, &Init::new(1, &device));
-/// let (x, layout) = embedding.forward(Tensor::<2, Int>::from_ints([[7, 2, 7]], &device));
-/// assert_eq!((x.dims(), layout.length), ([3, 4], 3));
+/// let x = embedding.forward(Tensor::<1, Int>::from_ints([7, 2, 7], &device)); // [3, 4]
 /// let seven = embedding.weight.val().slice(7..8) * 2.0;
 /// assert_eq!(x.slice(2..3).into_data(), seven.into_data());
 /// ```
@@ -55,18 +54,15 @@ impl Embedding {
         }
     }
 
-    /// `ids: [B, T]` to `[N, D]`. Ids must be below V.
-    pub fn forward(&self, ids: Tensor<2, Int>) -> (Tensor<2>, Layout) {
-        let [batch, length] = ids.dims();
-        let layout = Layout { batch, length };
+    /// `ids: [N]` to `[N, D]`. Ids must be below V.
+    pub fn forward(&self, ids: Tensor<1, Int>) -> Tensor<2> {
         let weight = self.weight.val();
         let [_, d_model] = weight.dims();
-        let x = regard_kernels::embedding(weight, ids.reshape([batch * length]));
-        let x = if self.scaled {
+        let x = regard_kernels::embedding(weight, ids);
+        if self.scaled {
             x * (d_model as f64).sqrt()
         } else {
             x
-        };
-        (x, layout)
+        }
     }
 }

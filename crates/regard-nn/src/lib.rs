@@ -3,12 +3,13 @@
 //! # Dimensions
 //!
 //! B batch, S source length, T target length, D model width, H heads, K width per head, F feed-forward width,
-//! V vocabulary, R rows of a decoder state (B times the beam width W), N rows of an activation matrix: `B * T`,
-//! padding included, with position t of example b at row `b * T + t`.
+//! V vocabulary, R rows of a decoder state (B times the beam width W), N rows of an activation matrix: those that a
+//! [`Layout`] tells, `B * T` where padding is carried along, the sum of the lengths where it is not.
 //!
 //! # Conventions
 //!
-//! - Between attention calls activations are matrices `[N, D]`, so every linear map is one two-dimensional product.
+//! - Between attention calls activations are matrices `[N, D]`, so every linear map is one two-dimensional
+//!   product, and padding can be left out of it.
 //! - Masks are an [`AttentionMask`]; `true` = blocked. Padding comes from lengths, never from an id.
 //! - Randomness comes through [`Pass`] and [`Init`]; there is no global generator.
 #![forbid(unsafe_code)]
@@ -44,7 +45,7 @@ pub use attention::{
     hopfield_retrieve, linear_attention, local_attention, memory_attention,
     multiplicative_attention, pooling_penalty, sliding_window_attention,
 };
-pub use batch::{Batch, Source, TargetRows, device_id};
+pub use batch::{Batch, TargetRows, Tokens, device_id};
 pub use cache::KeyValueCache;
 pub use embedding::Embedding;
 pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use crate::{Init, Layout};
+use crate::Init;
 
 /// `y = x W + b`, over the rows of a matrix.
 ///
@@ -75,7 +75,9 @@ impl Linear {
     /// ```
     pub fn forward_sequence(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, length, _] = x.dims();
-        Layout { batch, length }.unflatten(self.forward(Layout::flatten(x)))
+        let y = self.forward(x.flatten(0, 1));
+        let [_, d_out] = y.dims();
+        y.reshape([batch, length, d_out])
     }
 
     /// [`forward`](Self::forward), then `max(0, y)`.

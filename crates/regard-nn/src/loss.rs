@@ -25,8 +25,9 @@ pub struct LossSum {
 ///
 /// If `smoothing` is outside `[0, 1)`.
 pub fn cross_entropy(model: &impl Seq2Seq, batch: &Batch, smoothing: f64, pass: &Pass) -> LossSum {
-    let decoded = model.forward(&batch.source, batch.target_in.clone(), pass);
-    let hidden = decoded.hidden.select(0, batch.real_rows.clone()); // [tokens, D]
+    let target_in = &batch.target_in;
+    let decoded = model.forward(&batch.source, target_in, pass);
+    let hidden = decoded.layout.real_rows(decoded.hidden, &target_in.lengths); // [tokens, D]
     let output = model.output();
     let loss = linear_cross_entropy(
         hidden,

@@ -1,7 +1,9 @@
 //! What one run through a model is for.
 
 use burn::tensor::Tensor;
-use regard_kernels::{Draws, Key, add_dropout, dropout};
+use regard_kernels::{Draws, Key, add_dropout, add_dropout_rows, dropout, dropout_rows};
+
+use crate::Layout;
 
 /// Evaluation, or training with its random draws; and whether attention maps are wanted.
 ///
@@ -70,11 +72,30 @@ impl Pass {
         }
     }
 
-    /// `x + dropout(y)`, as [`dropout`](Self::dropout).
-    pub fn add_dropout<const D: usize>(&self, x: Tensor<D>, y: Tensor<D>, p: f64) -> Tensor<D> {
-        match self.draws {
-            Some(draws) => add_dropout(x, y, p, draws),
-            None => x + y,
+    /// [`dropout`](Self::dropout) of rows `[N, W]`, whose draws depend on example and position, not on the layout.
+    pub fn dropout_rows(&self, x: Tensor<2>, layout: &Layout, p: f64) -> Tensor<2> {
+        match (self.draws, layout.packed_lengths()) {
+            (None, _) => x,
+            (Some(draws), Some(lengths)) => dropout_rows(x, lengths.clone(), p, draws),
+            (Some(draws), None) => layout.flatten(dropout(layout.unflatten(x), p, draws)),
+        }
+    }
+
+    /// `x + dropout(y)`, as [`dropout_rows`](Self::dropout_rows).
+    pub fn add_dropout_rows(
+        &self,
+        x: Tensor<2>,
+        y: Tensor<2>,
+        layout: &Layout,
+        p: f64,
+    ) -> Tensor<2> {
+        match (self.draws, layout.packed_lengths()) {
+            (None, _) => x + y,
+            (Some(draws), Some(lengths)) => add_dropout_rows(x, y, lengths.clone(), p, draws),
+            (Some(draws), None) => {
+                let (x, y) = (layout.unflatten(x), layout.unflatten(y));
+                layout.flatten(add_dropout(x, y, p, draws))
+            }
         }
     }
 

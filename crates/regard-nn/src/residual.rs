@@ -60,8 +60,8 @@ pub struct ResidualConfig {
 /// let device = Device::flex();
 /// let config = ResidualConfig::new(2).with_norm(NormKind::Rms).with_epsilon(1e-9);
 /// let residual = config.init(&Init::new(0, &device));
-/// let (x, layout) = (Tensor::from_floats([[1.0, 7.0]], &device), Layout { batch: 1, length: 1 });
-/// let y = residual.forward(x, layout, &Pass::evaluation(), |normed| normed * 10.0);
+/// let (x, layout) = (Tensor::from_floats([[1.0, 7.0]], &device), Layout::dense(1, 1));
+/// let y = residual.forward(x, &layout, &Pass::evaluation(), |normed| normed * 10.0);
 /// assert_eq!(y.into_data().as_slice::<f32>().unwrap(), [3.0, 21.0]);
 /// ```
 #[derive(Module, Debug)]
@@ -96,15 +96,12 @@ impl Residual {
     pub fn forward(
         &self,
         x: Tensor<2>,
-        layout: Layout,
+        layout: &Layout,
         pass: &Pass,
         f: impl FnOnce(Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
         let pass = pass.at("residual");
-        let sum = |x: Tensor<2>, y: Tensor<2>| {
-            let (x, y) = (layout.unflatten(x), layout.unflatten(y));
-            Layout::flatten(pass.add_dropout(x, y, self.dropout))
-        };
+        let sum = |x, y| pass.add_dropout_rows(x, y, layout, self.dropout);
         if self.pre_norm {
             let y = f(self.norm.forward(x.clone()));
             sum(x, y)

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 
-use crate::{Layout, Pass, Source};
+use crate::{Layout, Pass, Tokens};
 
 /// A sequence-to-sequence model: encode once, then step.
 ///
@@ -16,7 +16,7 @@ pub trait Seq2Seq {
     type State: Rows;
 
     /// Reads the sources.
-    fn encode(&self, source: &Source, pass: &Pass) -> Self::Memory;
+    fn encode(&self, source: &Tokens, pass: &Pass) -> Self::Memory;
 
     /// The state before the first token.
     fn start(&self, memory: &Self::Memory) -> Self::State;
@@ -30,8 +30,8 @@ pub trait Seq2Seq {
         pass: &Pass,
     ) -> Step<Self::State>;
 
-    /// Teacher forcing: reads the whole target `[B, T]`, already shifted, at once.
-    fn forward(&self, source: &Source, target_in: Tensor<2, Int>, pass: &Pass) -> Decoded;
+    /// Teacher forcing: reads the whole target, already shifted, at once.
+    fn forward(&self, source: &Tokens, target_in: &Tokens, pass: &Pass) -> Decoded;
 
     /// The last linear map, from hidden states to logits.
     fn output(&self) -> Output;
@@ -58,7 +58,7 @@ pub struct Step<S> {
 pub struct Decoded {
     /// Hidden states before the output map, `[N, D]`.
     pub hidden: Tensor<2>,
-    /// Which row of `hidden` is which position.
+    /// Which row of `hidden` is which position: as in the target that was read.
     pub layout: Layout,
     /// Attention maps, in order of computation; empty unless the pass asks for them.
     pub attention: Vec<AttentionMap>,

@@ -22,7 +22,7 @@ use self_attention::Past;
 use crate::cache::select_rows;
 use crate::{
     AttentionMap, AttentionMask, Decoded, Embedding, Init, Layout, Output, Pass, Rows, Seq2Seq,
-    Source, Step,
+    Step, Tokens,
 };
 
 /// An encoder and a decoder made of attention alone.
@@ -31,8 +31,8 @@ use crate::{
 ///
 /// | value | shape | meaning |
 /// |-------|-------|---------|
-/// | `source.ids`, `target_in` | `[B, S]`, `[B, T]` | what is padding is said by the source's lengths |
-/// | `hidden` | `[N, D]` | of every target position, before the output map |
+/// | `source.ids`, `target_in.ids` | `[N]` each | rows of [`Tokens`], with their lengths |
+/// | `hidden` | `[N, D]` | of every target position of `target_in`, before the output map |
 /// | `logits` | `[R, V]` | of the next token, by a [`step`](Seq2Seq::step) |
 /// | `attention` | `[B, H, Q, K]` | a map for each attention, before dropout, if the pass wants them |
 ///
@@ -70,15 +70,15 @@ use crate::{
 /// # Example
 ///
 /// ```
-/// use burn::{module::Module, tensor::{Device, Tensor}};
-/// use regard_nn::{Init, Pass, Seq2Seq, Source, TransformerConfig};
+/// use burn::{module::Module, tensor::Device};
+/// use regard_nn::{Init, Pass, Seq2Seq, Tokens, TransformerConfig};
 ///
 /// let device = Device::flex();
 /// let config = TransformerConfig { d_model: 4, n_heads: 2, d_ff: 8, ..TransformerConfig::default() };
 /// let model = config.init(10, 10, &Init::new(1, &device));
-/// let source = Source::new(&[5, 6, 7, 8, 9, 0], &[3, 2], &device);
-/// let target_in = Tensor::from_data([[1, 5], [1, 9]], &device);
-/// let decoded = model.forward(&source, target_in, &Pass::evaluation());
+/// let source = Tokens::new(&[5, 6, 7, 8, 9, 0], &[3, 2], &device);
+/// let target_in = Tokens::new(&[1, 5, 1, 9], &[2, 2], &device);
+/// let decoded = model.forward(&source, &target_in, &Pass::evaluation());
 /// assert_eq!(decoded.hidden.dims(), [2 * 2, 4]);
 /// assert_eq!(model.num_params(), 40 + 3 * (80 + 76 + 16) + 3 * (160 + 76 + 24) + 16);
 /// ```
@@ -169,23 +169,22 @@ impl TransformerConfig {
 }
 
 impl Transformer {
-    /// Vectors of `ids`, the first of which stands at position `offset`.
+    /// Vectors of `ids: [N]`, the first of each example at position `offset`.
     fn embed(
         &self,
         (embedding, positions): (&Embedding, &Positions),
-        ids: Tensor<2, Int>,
+        (ids, layout): (Tensor<1, Int>, &Layout),
         offset: usize,
         pass: &Pass,
-    ) -> (Tensor<2>, Layout) {
-        let (x, layout) = embedding.forward(ids);
-        let x = layout.unflatten(positions.add(x, layout, offset));
-        let x = pass.at("embedding").dropout(x, self.embedding_dropout);
-        (Layout::flatten(x), layout)
+    ) -> Tensor<2> {
+        let x = positions.add(embedding.forward(ids), layout, offset);
+        let pass = pass.at("embedding");
+        pass.dropout_rows(x, layout, self.embedding_dropout)
     }
 
     fn encode_with_maps(
         &self,
-        source: &Source,
+        source: &Tokens,
         pass: &Pass,
     ) -> (TransformerMemory, Vec<AttentionMap>) {
         let pass = pass.at("encoder");
@@ -195,8 +194,9 @@ impl Transformer {
             .unwrap_or(&self.target_embedding);
         let mask = source.mask();
         let from = (embedding, &self.source_positions);
-        let (x, layout) = self.embed(from, source.ids.clone(), 0, &pass);
-        let bias = self.source_positions.bias([layout.length; 2], &x);
+        let layout = &source.layout;
+        let x = self.embed(from, (source.ids.clone(), layout), 0, &pass);
+        let bias = self.source_positions.bias([layout.length(); 2], &x);
         let scores = (&mask, bias.as_ref());
         let (encoded, maps) = self.encoder.forward(x, layout, scores, &pass);
         let memory = TransformerMemory {
@@ -207,27 +207,26 @@ impl Transformer {
         (memory, maps)
     }
 
-    /// `ids: [R, T]`, the tokens that follow those of the state, if there is one.
+    /// `ids: [N]`, the tokens that follow those of the state, if there is one.
     fn decode(
         &self,
-        ids: Tensor<2, Int>,
+        (ids, layout): (Tensor<1, Int>, &Layout),
         memory: &TransformerMemory,
         state: Option<&mut TransformerState>,
         pass: &Pass,
-    ) -> (Tensor<2>, Layout, Vec<AttentionMap>) {
+    ) -> (Tensor<2>, Vec<AttentionMap>) {
         let pass = pass.at("decoder");
         let offset = state.as_ref().map_or(0, |state| state.length);
         let from = (&self.target_embedding, &self.target_positions);
-        let (x, layout) = self.embed(from, ids, offset, &pass);
-        let length = layout.length;
+        let x = self.embed(from, (ids, layout), offset, &pass);
+        let length = layout.length();
         let bias = self.target_positions.bias([length, offset + length], &x);
         let past = state.map(|state| {
             state.length += length;
             &mut state.layers
         });
         let context = (bias.as_ref(), past);
-        let (hidden, maps) = self.decoder.forward(x, layout, memory, context, &pass);
-        (hidden, layout, maps)
+        self.decoder.forward(x, layout, memory, context, &pass)
     }
 }
 
@@ -235,7 +234,7 @@ impl Seq2Seq for Transformer {
     type Memory = TransformerMemory;
     type State = TransformerState;
 
-    fn encode(&self, source: &Source, pass: &Pass) -> TransformerMemory {
+    fn encode(&self, source: &Tokens, pass: &Pass) -> TransformerMemory {
         self.encode_with_maps(source, pass).0
     }
 
@@ -253,21 +252,23 @@ impl Seq2Seq for Transformer {
         mut state: TransformerState,
         pass: &Pass,
     ) -> Step<TransformerState> {
-        let ids = tokens.unsqueeze_dim(1); // [R, 1]
-        let (hidden, _, _) = self.decode(ids, memory, Some(&mut state), pass);
+        let [rows] = tokens.dims();
+        let tokens = (tokens, &Layout::dense(rows, 1));
+        let (hidden, _) = self.decode(tokens, memory, Some(&mut state), pass);
         Step {
             logits: self.output().logits(hidden),
             state,
         }
     }
 
-    fn forward(&self, source: &Source, target_in: Tensor<2, Int>, pass: &Pass) -> Decoded {
+    fn forward(&self, source: &Tokens, target_in: &Tokens, pass: &Pass) -> Decoded {
         let (memory, mut attention) = self.encode_with_maps(source, pass);
-        let (hidden, layout, maps) = self.decode(target_in, &memory, None, pass);
+        let tokens = (target_in.ids.clone(), &target_in.layout);
+        let (hidden, maps) = self.decode(tokens, &memory, None, pass);
         attention.extend(maps);
         Decoded {
             hidden,
-            layout,
+            layout: target_in.layout.clone(),
             attention,
         }
     }

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use regard_decode::peak_memory_mib;
 use regard_kernels::{Profiled, finish_profile, linear, start_profile};
-use regard_nn::{Batch, Init, Key, ModelConfig, Source, TargetRows};
+use regard_nn::{Batch, Init, Key, ModelConfig, TargetRows, Tokens};
 use serde::Serialize;
 
 use crate::{Adam, TeacherForcing, TrainConfig, TrainError, Trainer};
@@ -18,14 +18,44 @@ pub struct TrainBench {
     pub vocabulary: usize,
     /// Rows B.
     pub batch: usize,
-    /// Padded source length S; the last eighth of every row is padding.
+    /// Padded source length S.
     pub source_length: usize,
-    /// Target length T; nothing is padded.
+    /// Padded target length T.
     pub target_length: usize,
+    /// Real tokens of the shortest source and of the shortest target; the other rows are spread evenly up to S and T.
+    /// Without it, the last eighth of every source is padding, and no target is padded.
+    pub shortest: Option<usize>,
+    /// What becomes of padding between attention calls.
+    pub padding: BenchPadding,
     /// Steps that are timed, after two that are not.
     pub steps: usize,
     /// Whether to tell where the time went.
     pub profile: bool,
+}
+
+/// What becomes of padding between attention calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BenchPadding {
+    /// It is left out, as in training.
+    Skipped,
+    /// It is multiplied like text.
+    Computed,
+}
+
+impl TrainBench {
+    /// Real tokens of each source and of each target.
+    fn lengths(&self) -> [Vec<usize>; 2] {
+        let Some(shortest) = self.shortest else {
+            let real = self.source_length - self.source_length / 8;
+            return [real, self.target_length].map(|length| vec![length; self.batch]);
+        };
+        [self.source_length, self.target_length].map(|longest| {
+            let more = longest - shortest.min(longest);
+            let last = (self.batch - 1).max(1);
+            let spread = (0..self.batch).map(|row| longest - more * row / last);
+            spread.collect()
+        })
+    }
 }
 
 /// What the benchmark measured.
@@ -114,7 +144,7 @@ pub fn bench_train(
     let median = seconds[seconds.len() / 2];
     Ok(TrainSpeed {
         seconds_per_step: median,
-        target_tokens_per_second: (bench.batch * bench.target_length) as f64 / median,
+        target_tokens_per_second: bench.lengths()[1].iter().sum::<usize>() as f64 / median,
         parameters,
         peak_memory_mib: peak_memory_mib(),
         profile,
@@ -174,19 +204,24 @@ fn random_batch(bench: &TrainBench, key: Key, device: &Device) -> Batch {
             })
             .collect()
     };
-    let real = bench.source_length - bench.source_length / 8;
+    let [source_lengths, target_lengths] = bench.lengths();
     let source = ids("source", bench.source_length);
     let (input, output) = (
         ids("input", bench.target_length),
         ids("output", bench.target_length),
     );
-    Batch::new(
-        Source::new(&source, &vec![real; bench.batch], device),
-        TargetRows {
-            input: &input,
-            output: &output,
-            lengths: &vec![bench.target_length; bench.batch],
-        },
-        device,
-    )
+    let tokens = match bench.padding {
+        BenchPadding::Skipped => Tokens::new,
+        BenchPadding::Computed => Tokens::padded,
+    };
+    let target = TargetRows {
+        input: &input,
+        output: &output,
+        lengths: &target_lengths,
+    };
+    let source = tokens(&source, &source_lengths, device);
+    Batch {
+        target_in: tokens(&input, &target_lengths, device),
+        ..Batch::new(source, target, device)
+    }
 }

@@ -1,7 +1,7 @@
 //! From files to examples and batches.
 
 use burn::tensor::Device;
-use regard_nn::{Batch, Source, TargetRows};
+use regard_nn::{Batch, TargetRows, Tokens};
 use regard_text::batch::HostBatch;
 use regard_text::corpus::{Example, Pair, ReadReport, encode_pairs};
 use regard_text::toy::Split;
@@ -80,7 +80,7 @@ pub(crate) fn digest(examples: &[Example]) -> String {
 
 /// Moves a host batch to the device.
 pub(crate) fn device_batch(batch: &HostBatch, device: &Device) -> Batch {
-    let source = Source::new(&batch.source.ids, &batch.source.lengths, device);
+    let source = Tokens::new(&batch.source.ids, &batch.source.lengths, device);
     let target = TargetRows {
         input: &batch.target_in,
         output: &batch.target_out,

@@ -179,7 +179,7 @@ pub(crate) struct BenchOptions {
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
     /// Time a training step: pre-norm, ReLU, tied embeddings, dropout 0.1 on residuals, smoothing 0.1, Adam, clip 1,
-    /// the last eighth of every source padded
+    /// the last eighth of every source padded unless `--shortest` is given
     Train(BenchTrainOptions),
     /// Time greedy search with random weights and forced length
     Decode(BenchDecodeOptions),
@@ -226,9 +226,23 @@ pub(crate) struct ShapeOptions {
 pub(crate) struct BenchTrainOptions {
     #[command(flatten)]
     pub(crate) shape: ShapeOptions,
+    /// Spread the lengths of sources and targets evenly from N real tokens to S and T
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) shortest: Option<usize>,
+    /// What becomes of padding between attention calls
+    #[arg(long, default_value = "skipped")]
+    pub(crate) padding: PaddingName,
     /// Print where the time of a step goes
     #[arg(long)]
     pub(crate) profile: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PaddingName {
+    /// Left out, as in training
+    Skipped,
+    /// Multiplied like text, as PyTorch's layers do
+    Computed,
 }
 
 #[derive(Debug, Args)]

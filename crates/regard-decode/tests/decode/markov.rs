@@ -1,7 +1,7 @@
 //! A model whose answers can be computed by hand: the next token depends on the last one alone.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use regard_nn::{Decoded, Output, Pass, Rows, Seq2Seq, Source, Step};
+use regard_nn::{Decoded, Output, Pass, Rows, Seq2Seq, Step, Tokens};
 
 /// Ids of `</s>` and of three letters; the ids below are the other special ones.
 pub(crate) const END: u32 = 3;
@@ -57,11 +57,11 @@ pub(crate) struct Chains(Vec<usize>);
 pub(crate) struct History(Vec<Vec<u32>>);
 
 /// Sources that follow the given chains, and the device they are on.
-pub(crate) fn sources(chains: &[u32]) -> Source {
-    Source::new(chains, &vec![1; chains.len()], &Device::flex())
+pub(crate) fn sources(chains: &[u32]) -> Tokens {
+    Tokens::new(chains, &vec![1; chains.len()], &Device::flex())
 }
 
-fn integers(tensor: Tensor<2, Int>) -> Vec<usize> {
+fn integers(tensor: Tensor<1, Int>) -> Vec<usize> {
     let ids = tensor.into_data().iter::<i64>().collect::<Vec<i64>>();
     ids.into_iter()
         .map(|id| usize::try_from(id).unwrap())
@@ -72,7 +72,7 @@ impl Seq2Seq for Markov {
     type Memory = Chains;
     type State = History;
 
-    fn encode(&self, source: &Source, _: &Pass) -> Chains {
+    fn encode(&self, source: &Tokens, _: &Pass) -> Chains {
         Chains(integers(source.ids.clone()))
     }
 
@@ -88,7 +88,7 @@ impl Seq2Seq for Markov {
         _: &Pass,
     ) -> Step<History> {
         let device = tokens.device();
-        let tokens = integers(tokens.unsqueeze());
+        let tokens = integers(tokens);
         let rows = tokens.len();
         assert_eq!(
             (memory.0.len(), state.0.len()),
@@ -120,7 +120,7 @@ impl Seq2Seq for Markov {
         }
     }
 
-    fn forward(&self, _: &Source, _: Tensor<2, Int>, _: &Pass) -> Decoded {
+    fn forward(&self, _: &Tokens, _: &Tokens, _: &Pass) -> Decoded {
         unreachable!("search never forces a target")
     }
 

@@ -100,15 +100,15 @@ impl MultiHeadCrossAttention {
         pass: &Pass,
     ) -> AttentionOutput {
         let [batch, length, _] = memory.dims();
-        let memory_layout = Layout { batch, length };
-        let memory = self.project(Layout::flatten(memory), memory_layout);
+        let memory_layout = Layout::dense(batch, length);
+        let memory = self.project(memory_layout.flatten(memory), &memory_layout);
         by_rows(x, |x, layout| {
             self.attend(x, layout, &memory, mask.clone(), pass)
         })
     }
 
     /// Keys and values of a memory `[N, D]`, side by side, `[B, S, 2 H_kv K]`: computed once, used at every step.
-    pub fn project(&self, memory: Tensor<2>, layout: Layout) -> Tensor<3> {
+    pub fn project(&self, memory: Tensor<2>, layout: &Layout) -> Tensor<3> {
         let key_value = layout.unflatten(self.key_value.forward(memory));
         if self.query_key_norm.is_none() {
             return key_value;
@@ -125,22 +125,25 @@ impl MultiHeadCrossAttention {
     pub fn attend(
         &self,
         x: Tensor<2>,
-        layout: Layout,
+        layout: &Layout,
         key_value: &Tensor<3>,
         mask: AttentionMask,
         pass: &Pass,
     ) -> (Tensor<2>, Option<Tensor<4>>) {
         // Without order between queries, the hypotheses of a sentence are as good as positions of one row.
         let [memory_rows, s, _] = key_value.dims();
-        let groups = Groups::new("MultiHeadCrossAttention", layout, [memory_rows, s], &mask);
-        let mut query = groups.joined().unflatten(self.query.forward(x));
+        let rows = [layout.batch(), layout.length()];
+        let groups = Groups::new("MultiHeadCrossAttention", rows, [memory_rows, s], &mask);
+        let mut query = groups.join(layout.unflatten(self.query.forward(x)));
         let mut options = self.heads.options(mask, pass);
         if let Some(norm) = &self.query_key_norm {
             query = norm.query(query, self.heads.width);
             options.scale = Some(1.0);
         }
         let attended = cross_attention(query, key_value.clone(), options);
-        let context = self.output.forward(Layout::flatten(attended.context));
+        let context = self
+            .output
+            .forward(layout.flatten(groups.part(attended.context)));
         let weights = attended.weights.map(|weights| groups.part_weights(weights));
         (context, weights)
     }

@@ -12,7 +12,7 @@ use self::edges::{Edges, check_graphs, edge_count};
 use super::multi_head::split_columns;
 use super::options;
 use crate::{
-    AttentionMask, AttentionOptions, AttentionOutput, Graph, Init, Layout, Linear, Normalizer, Pass,
+    AttentionMask, AttentionOptions, AttentionOutput, Graph, Init, Linear, Normalizer, Pass,
 };
 
 /// What attention along edges gives back: weights of edges, not of pairs.
@@ -121,7 +121,7 @@ pub fn graph_attention(
     // The numbers of the nodes at one end of the edges.
     let gather = |x: Tensor<3>, ends: &Tensor<1, Int>| {
         let width = x.dims()[2] / n_heads;
-        let rows = Layout::flatten(x).select(0, ends.clone()); // [B E, H K]
+        let rows = x.flatten::<2>(0, 1).select(0, ends.clone()); // [B E, H K]
         rows.reshape([batch * slots, n_heads, width])
     };
 

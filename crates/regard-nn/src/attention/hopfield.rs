@@ -8,9 +8,7 @@ use regard_kernels::{BLOCKED, attention, split_heads};
 use super::multi_head::split_columns;
 use super::options;
 use super::projected::Groups;
-use crate::{
-    AttentionMask, AttentionOptions, AttentionOutput, Init, Layout, Linear, Normalizer, Pass,
-};
+use crate::{AttentionMask, AttentionOptions, AttentionOutput, Init, Linear, Normalizer, Pass};
 
 /// How long a state moves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -400,8 +398,7 @@ impl HopfieldAttention {
     ) -> AttentionOutput {
         let [batch, length, _] = query.dims();
         let [memory_rows, s, _] = key_value.dims();
-        let rows = Layout { batch, length };
-        let groups = Groups::new("HopfieldAttention", rows, [memory_rows, s], mask);
+        let groups = Groups::new("HopfieldAttention", [batch, length], [memory_rows, s], mask);
         let state = groups.join(self.query.forward_sequence(query));
         let [patterns, value] = split_columns(key_value, [key_value.dims()[2] / 2; 2]);
         let settling = Settling {

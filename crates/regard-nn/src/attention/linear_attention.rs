@@ -187,7 +187,7 @@ impl LinearAttention {
     pub fn attend(
         &self,
         x: Tensor<2>,
-        layout: Layout,
+        layout: &Layout,
         mask: AttentionMask,
         state: Option<&mut LinearAttentionState>,
         pass: &Pass,
@@ -207,7 +207,7 @@ impl LinearAttention {
                 weights: None,
             },
         };
-        let context = self.output.forward(Layout::flatten(attended.context));
+        let context = self.output.forward(layout.flatten(attended.context));
         (context, attended.weights)
     }
 }

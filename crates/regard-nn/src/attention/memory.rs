@@ -269,7 +269,7 @@ impl MemorySelfAttention {
     pub fn attend(
         &self,
         x: Tensor<2>,
-        layout: Layout,
+        layout: &Layout,
         mask: AttentionMask,
         cache: Option<&mut KeyValueCache>,
         pass: &Pass,
@@ -288,7 +288,7 @@ impl MemorySelfAttention {
             self.slot_value.val(),
             options(self.n_heads, mask, self.dropout, pass),
         );
-        let context = self.output.forward(Layout::flatten(attended.context));
+        let context = self.output.forward(layout.flatten(attended.context));
         (context, attended.weights)
     }
 }

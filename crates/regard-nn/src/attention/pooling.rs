@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use regard_kernels::{attention_from_weights, attention_weights};
 
 use super::options;
-use crate::{AttentionMask, AttentionOptions, AttentionOutput, Init, Layout, Linear, Pass};
+use crate::{AttentionMask, AttentionOptions, AttentionOutput, Init, Linear, Pass};
 
 /// Pools a set into one vector per head: the mean of its elements, weighted by how well each answers the head's query.
 ///
@@ -75,7 +75,9 @@ pub fn attention_pooling(
         queries.dims(),
         value.dims()
     );
-    let scores = Layout::flatten(hidden.tanh())
+    let scores = hidden
+        .tanh()
+        .flatten::<2>(0, 1)
         .matmul(queries) // [B * S, H]
         .reshape([batch, 1, s, heads])
         .permute([0, 3, 1, 2]); // [B, H, 1, S]

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::cache::select_rows;
-use crate::{AttentionMask, AttentionOutput, Layout, Rows};
+use crate::{AttentionMask, AttentionOutput, Rows};
 
 /// Keys and values of a memory, computed once and looked at by every step of a decoder.
 ///
@@ -29,7 +29,7 @@ impl ProjectedMemory {
     ) -> AttentionOutput {
         let [batch, length, _] = query.dims();
         let [memory_rows, s, _] = self.value.dims();
-        let groups = Groups::new(layer, Layout { batch, length }, [memory_rows, s], mask);
+        let groups = Groups::new(layer, [batch, length], [memory_rows, s], mask);
         let output = attend(groups.join(query));
         AttentionOutput {
             context: groups.part(output.context),
@@ -41,62 +41,59 @@ impl ProjectedMemory {
 /// R rows of queries on B rows of a memory: `R / B` hypotheses of each.
 #[derive(Clone, Copy)]
 pub(super) struct Groups {
-    rows: Layout,
+    rows: usize,
+    length: usize,
     memory_rows: usize,
 }
 
 impl Groups {
-    /// Of the queries in `rows` on `[B, S]` rows and keys; what does not group is refused in the name of `layer`.
+    /// Of queries `[R, T]` on `[B, S]` rows and keys; what does not group is refused in the name of `layer`.
     pub(super) fn new(
         layer: &str,
-        rows: Layout,
+        [rows, length]: [usize; 2],
         [memory_rows, s]: [usize; 2],
         mask: &AttentionMask,
     ) -> Self {
-        let count = rows.batch;
         assert!(
-            count.is_multiple_of(memory_rows),
-            "{layer}: expected a multiple of the {memory_rows} rows of the memory, got {count}"
+            rows.is_multiple_of(memory_rows),
+            "{layer}: expected a multiple of the {memory_rows} rows of the memory, got {rows}"
         );
-        let hypotheses = count.checked_div(memory_rows).unwrap_or(1);
+        let hypotheses = rows.checked_div(memory_rows).unwrap_or(1);
         assert!(
             hypotheses == 1 || (mask.lengths_only(memory_rows, s).is_some() && !mask.is_causal()),
             "{layer}: with {hypotheses} rows for each row of the memory, expected a mask of key lengths only, got {mask:?}"
         );
-        Self { rows, memory_rows }
-    }
-
-    /// The rows as attention meets them, `[B, R / B * T]`.
-    pub(super) fn joined(self) -> Layout {
-        let Layout { batch, length } = self.rows;
-        let hypotheses = batch.checked_div(self.memory_rows).unwrap_or(1);
-        Layout {
-            batch: self.memory_rows,
-            length: hypotheses * length,
+        Self {
+            rows,
+            length,
+            memory_rows,
         }
     }
 
     /// `[R, T, W]` to `[B, R / B * T, W]`.
     pub(super) fn join(self, x: Tensor<3>) -> Tensor<3> {
-        self.joined().unflatten(Layout::flatten(x))
+        let [_, _, width] = x.dims();
+        let hypotheses = self.rows.checked_div(self.memory_rows).unwrap_or(1);
+        x.reshape([self.memory_rows, hypotheses * self.length, width])
     }
 
     /// `[B, R / B * T, W]` to `[R, T, W]`.
     pub(super) fn part(self, x: Tensor<3>) -> Tensor<3> {
-        self.rows.unflatten(Layout::flatten(x))
+        let [_, _, width] = x.dims();
+        x.reshape([self.rows, self.length, width])
     }
 
     /// `[B, H, R / B * T, S]` to `[R, H, T, S]`.
     pub(super) fn part_weights(self, weights: Tensor<4>) -> Tensor<4> {
         let [memory_rows, n_heads, _, s] = weights.dims();
-        let Layout { batch, length } = self.rows;
-        if batch == memory_rows {
+        let Self { rows, length, .. } = self;
+        if rows == memory_rows {
             return weights;
         }
         weights
-            .reshape([memory_rows, n_heads, batch / memory_rows, length, s])
+            .reshape([memory_rows, n_heads, rows / memory_rows, length, s])
             .swap_dims(1, 2)
-            .reshape([batch, n_heads, length, s])
+            .reshape([rows, n_heads, length, s])
     }
 }
 

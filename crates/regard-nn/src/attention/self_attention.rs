@@ -119,7 +119,7 @@ impl MultiHeadSelfAttention {
     pub fn attend(
         &self,
         x: Tensor<2>,
-        layout: Layout,
+        layout: &Layout,
         mask: AttentionMask,
         bias: Option<Tensor<4>>,
         cache: Option<&mut KeyValueCache>,
@@ -133,7 +133,7 @@ impl MultiHeadSelfAttention {
         } else {
             self.attend_apart(&qkv, cache, options)
         };
-        let context = self.output.forward(Layout::flatten(attended.context));
+        let context = self.output.forward(layout.flatten(attended.context));
         (context, attended.weights)
     }
 

@@ -51,7 +51,7 @@ impl DecoderLayer {
     fn forward(
         &self,
         x: Tensor<2>,
-        layout: Layout,
+        layout: &Layout,
         memory: (&Tensor<3>, &AttentionMask),
         (bias, history): (Option<&Tensor<4>>, Option<&mut Past>),
         pass: &Pass,
@@ -99,7 +99,7 @@ impl Decoder {
     }
 
     /// Keys and values of the encoder's result `[N, D]`, for each layer.
-    pub(super) fn project(&self, encoded: &Tensor<2>, layout: Layout) -> Vec<Tensor<3>> {
+    pub(super) fn project(&self, encoded: &Tensor<2>, layout: &Layout) -> Vec<Tensor<3>> {
         self.layers
             .iter()
             .map(|layer| layer.cross_attention.project(encoded.clone(), layout))
@@ -117,7 +117,7 @@ impl Decoder {
     pub(super) fn forward(
         &self,
         mut x: Tensor<2>,
-        layout: Layout,
+        layout: &Layout,
         memory: &TransformerMemory,
         (bias, mut history): (Option<&Tensor<4>>, Option<&mut Vec<Past>>),
         pass: &Pass,

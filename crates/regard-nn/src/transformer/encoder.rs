@@ -73,7 +73,7 @@ impl EncoderLayer {
     fn forward(
         &self,
         x: Tensor<2>,
-        layout: Layout,
+        layout: &Layout,
         (mask, bias): (&AttentionMask, Option<&Tensor<4>>),
         pass: &Pass,
     ) -> (Tensor<2>, Option<Tensor<4>>) {
@@ -112,7 +112,7 @@ impl Encoder {
     pub(super) fn forward(
         &self,
         mut x: Tensor<2>,
-        layout: Layout,
+        layout: &Layout,
         (mask, bias): (&AttentionMask, Option<&Tensor<4>>),
         pass: &Pass,
     ) -> (Tensor<2>, Vec<AttentionMap>) {

@@ -55,16 +55,17 @@ impl Positions {
     }
 
     /// Adds to embeddings `[N, D]` what says where they stand, the first of each row at position `offset`.
-    pub(super) fn add(&self, x: Tensor<2>, layout: Layout, offset: usize) -> Tensor<2> {
+    pub(super) fn add(&self, x: Tensor<2>, layout: &Layout, offset: usize) -> Tensor<2> {
         let [_, d_model] = x.dims();
         let positions = match (&self.learned, self.fixed) {
-            (Some(learned), _) => learned.forward(offset, layout.length),
+            (Some(learned), _) => learned.forward(offset, layout.length()),
             (None, Fixed::Sinusoids(sinusoids)) => {
-                sinusoids.table(offset, layout.length, d_model, &x.device())
+                sinusoids.table(offset, layout.length(), d_model, &x.device())
             }
             (None, _) => return x,
         };
-        Layout::flatten(layout.unflatten(x) + positions.unsqueeze())
+        let sequences = [layout.batch(), layout.length(), d_model];
+        x + layout.flatten(positions.unsqueeze::<3>().expand(sequences))
     }
 
     /// What the distance between query and key adds to the scores of `t` queries, the last at the last of `s` keys.

@@ -87,7 +87,7 @@ impl SelfAttention {
     pub(super) fn attend(
         &self,
         x: Tensor<2>,
-        layout: Layout,
+        layout: &Layout,
         mask: AttentionMask,
         bias: Option<Tensor<4>>,
         past: Option<&mut Past>,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use regard_decode::{NamedTensor, parameters};
-use regard_nn::{Batch, Init, Model, ModelConfig, Source, TargetRows, TransformerConfig};
+use regard_nn::{Batch, Init, Model, ModelConfig, TargetRows, Tokens, TransformerConfig};
 use regard_text::SpecialIds;
 use regard_text::batch::HostBatch;
 use regard_text::corpus::Example;
@@ -64,7 +64,7 @@ fn batches(parts: &[&[Example]]) -> Vec<(Batch, usize)> {
             output: &host.target_out,
             lengths: &host.target_lengths,
         };
-        let source = Source::new(&host.source.ids, &host.source.lengths, &device);
+        let source = Tokens::new(&host.source.ids, &host.source.lengths, &device);
         (Batch::new(source, target, &device), host.rows())
     };
     parts.iter().map(gather).collect()

@@ -6,9 +6,11 @@ use anyhow::{Result, bail};
 use regard_decode::{DecodeBench, bench_decode};
 use regard_nn::{ModelConfig, TransformerConfig};
 use regard_text::SpecialIds;
-use regard_train::{Profile, TrainBench, bench_train};
+use regard_train::{BenchPadding, Profile, TrainBench, bench_train};
 
-use crate::cli::{Arguments, BenchCommand, BenchOptions, BenchTrainOptions, ShapeOptions};
+use crate::cli::{
+    Arguments, BenchCommand, BenchOptions, BenchTrainOptions, PaddingName, ShapeOptions,
+};
 use crate::device;
 use crate::output::say;
 
@@ -31,6 +33,11 @@ fn train(options: &BenchTrainOptions, arguments: &Arguments) -> Result<()> {
         batch: shape.batch,
         source_length: shape.source_length,
         target_length: shape.target_length,
+        shortest: options.shortest,
+        padding: match options.padding {
+            PaddingName::Skipped => BenchPadding::Skipped,
+            PaddingName::Computed => BenchPadding::Computed,
+        },
         steps: shape.steps,
         profile: options.profile,
     };

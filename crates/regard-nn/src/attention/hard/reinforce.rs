@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::HardAttentionOutput;
-use crate::{Init, Layout, Linear};
+use crate::{Init, Linear};
 
 /// What REINFORCE adds to an objective: a term whose gradient is, on average over the draws, that of the expected cost;
 /// and the regression of a baseline that lessens its variance.
@@ -124,7 +124,7 @@ impl ReinforceLoss {
             "ReinforceLoss: expected the states of {output_rows} x {queries} queries, got {batch} x {t}"
         );
         let cost = cost.detach().reshape([batch, costs, 1]);
-        let baseline = self.baseline.forward(Layout::flatten(state.detach()));
+        let baseline = self.baseline.forward(state.detach().flatten(0, 1));
         let baseline = baseline.reshape([batch, t, n_heads]);
         let error = cost - baseline; // [B, T, H]
         let of_queries = |x: &Tensor<3>| x.clone().swap_dims(1, 2); // [B, T, H]
