@@ -87,6 +87,9 @@ pub(crate) fn bias_operand(
 pub fn embedding(weight: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
     let [_, d_model] = weight.dims();
     let [n] = ids.dims();
+    if n == 0 {
+        return weight.slice(0..0); // to burn's reshape a size of 0 means the one before
+    }
     burn::tensor::module::embedding(weight, ids.reshape([1, n])).reshape([n, d_model])
 }
 

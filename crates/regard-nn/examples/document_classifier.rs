@@ -1,9 +1,9 @@
 //! Attention pooling as a classifier of documents: is a review more good than bad, and which words say so?
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Gradients, Tensor, activation};
 use regard_nn::{
-    AttentionMask, AttentionPooling, AttentionPoolingConfig, Embedding, Init, Key, Linear, Pass,
+    AttentionPooling, AttentionPoolingConfig, Embedding, Init, Key, Linear, Pass, Tokens,
 };
 
 /// Eight words of each sort; word i of sort s has the id `8 s + i`.
@@ -66,14 +66,14 @@ impl Classifier {
         let mut ids = vec![0; rows * longest];
         for (row, review) in ids.chunks_mut(longest).zip(reviews) {
             for (padded, &id) in row.iter_mut().zip(&review.ids) {
-                *padded = i32::try_from(id).expect("small");
+                *padded = u32::try_from(id).expect("small");
             }
         }
-        let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [rows, longest]), device);
-        let (x, layout) = self.embedding.forward(ids);
-        let mask = AttentionMask::key_lengths(lengths);
+        let ids = Tokens::new(&ids, &lengths, device);
+        let x = self.embedding.forward(ids.ids.clone());
+        let mask = ids.mask();
         let pass = Pass::evaluation().with_attention();
-        let pooled = self.pooling.forward(layout.unflatten(x), &mask, &pass);
+        let pooled = self.pooling.forward(ids.layout.unflatten(x), &mask, &pass);
         let judgement = self.output.forward(pooled.context.flatten(1, 2)); // [B, 1]
         let weights = pooled.weights.expect("asked for"); // [B, 1, 1, S]
         (judgement.flatten(0, 1), weights.reshape([rows, longest]))

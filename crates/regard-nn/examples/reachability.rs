@@ -69,21 +69,18 @@ impl Reader {
     /// Log-odds of being reached, `[B N]`, by what the nodes see along `graphs`.
     fn forward(&self, batch: usize, graphs: &[Graph], device: &Device) -> Tensor<1> {
         let (mask, pass) = (AttentionMask::none(), Pass::evaluation());
-        let layout = Layout {
-            batch,
-            length: NODES,
-        };
+        let layout = Layout::dense(batch, NODES);
         let marks = Tensor::<2>::zeros([batch, NODES], device).slice_fill([0..batch, 0..1], 1.0);
         let mut x = self.input.forward(marks.reshape([batch * NODES, 1]));
         for layer in &self.layers {
             let see = |x| {
                 let x = layout.unflatten(x);
                 let y = layer.attention.forward(x, graphs, None, &mask, &pass);
-                Layout::flatten(y.context)
+                y.context.flatten(0, 1)
             };
-            x = layer.around_attention.forward(x, layout, &pass, see);
+            x = layer.around_attention.forward(x, &layout, &pass, see);
             let think = |x| layer.feed_forward.forward(x);
-            x = layer.around_feed_forward.forward(x, layout, &pass, think);
+            x = layer.around_feed_forward.forward(x, &layout, &pass, think);
         }
         self.output.forward(x).flatten(0, 1)
     }

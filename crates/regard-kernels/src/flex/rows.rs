@@ -1,5 +1,11 @@
 //! Packing and padding rows: copies of whole examples.
 
+#![allow(
+    unsafe_code,
+    reason = "memory that several cores write is not zeroed first"
+)]
+
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;
@@ -20,65 +26,64 @@ pub(crate) struct UnpackOp {
     pub(crate) length: usize,
 }
 
-/// Elements below which handing examples to another core costs more than it gains.
-const ALONE: usize = 1 << 16;
-
 fn pack(x: &FlexTensor, lengths: &[usize]) -> FlexTensor {
     let x = x.to_contiguous();
     let [_, length, width] = [0, 1, 2].map(|axis| x.layout().shape()[axis]);
+    let mut rest = elements(&x);
+    let examples = lengths.iter().map(|&real| {
+        let example;
+        (example, rest) = rest.split_at(length * width);
+        (&example[..real * width], 0)
+    });
     let rows: usize = lengths.iter().sum();
-    let mut packed = vec![0.0; rows * width];
-    copy(
-        &mut packed,
-        &x,
-        lengths,
-        |real| [real * width, length * width],
-        width,
-    );
-    tensor(packed, [rows, width])
+    tensor(side_by_side(examples.collect()), [rows, width])
 }
 
 fn unpack(x: &FlexTensor, lengths: &[usize], length: usize) -> FlexTensor {
     let x = x.to_contiguous();
     let width = x.layout().shape()[1];
-    let mut padded = vec![0.0; lengths.len() * length * width];
-    copy(
-        &mut padded,
-        &x,
-        lengths,
-        |real| [length * width, real * width],
-        width,
-    );
-    tensor(padded, [lengths.len(), length, width])
+    let mut rest = elements(&x);
+    let examples = lengths.iter().map(|&real| {
+        let example;
+        (example, rest) = rest.split_at(real * width);
+        (example, (length - real) * width)
+    });
+    tensor(
+        side_by_side(examples.collect()),
+        [lengths.len(), length, width],
+    )
 }
 
-/// Copies the real rows of each example, for whose length `sizes` tells the elements that it takes up in `output` and in `x`.
-fn copy(
-    output: &mut [f32],
-    x: &FlexTensor,
-    lengths: &[usize],
-    sizes: impl Fn(usize) -> [usize; 2],
-    width: usize,
-) {
-    let is_small = output.len() < ALONE;
-    let (mut to, mut from) = (output, elements(x));
-    let mut examples = Vec::with_capacity(lengths.len());
-    for &real in lengths {
-        let [to_size, from_size] = sizes(real);
-        let (example, rest) = to.split_at_mut(to_size);
-        let (values, others) = from.split_at(from_size);
-        examples.push((&mut example[..real * width], &values[..real * width]));
-        (to, from) = (rest, others);
+/// Elements below which handing parts to another core costs more than it gains.
+const ALONE: usize = 1 << 15;
+
+/// The values of each part and as many zeros as it tells, one part behind the other.
+fn side_by_side(parts: Vec<(&[f32], usize)>) -> Vec<f32> {
+    let size = parts
+        .iter()
+        .map(|(values, zeros)| values.len() + zeros)
+        .sum();
+    let mut output = Vec::with_capacity(size);
+    let mut rest = &mut output.spare_capacity_mut()[..size];
+    let mut places = Vec::with_capacity(parts.len());
+    for (values, zeros) in parts {
+        let (place, others) = rest.split_at_mut(values.len() + zeros);
+        places.push((place, values));
+        rest = others;
     }
-    if is_small {
-        examples
-            .into_iter()
-            .for_each(|(to, from)| to.copy_from_slice(from));
+    let write = |(place, values): (&mut [MaybeUninit<f32>], &[f32])| {
+        let (copied, zeroed) = place.split_at_mut(values.len());
+        copied.write_copy_of_slice(values);
+        zeroed.fill(MaybeUninit::new(0.0));
+    };
+    if size < ALONE {
+        places.into_iter().for_each(write);
     } else {
-        examples
-            .into_par_iter()
-            .for_each(|(to, from)| to.copy_from_slice(from));
+        places.into_par_iter().for_each(write);
     }
+    // SAFETY: the places cut all of `size` elements into parts, and each part was written whole.
+    unsafe { output.set_len(size) };
+    output
 }
 
 impl FusedOp<1> for PackOp {

@@ -9,7 +9,7 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData, activation};
 use regard_nn::{
-    AttentionMask, HardAttention, HardAttentionConfig, HardEstimator, Init, Key, Layout, Linear,
+    AttentionMask, HardAttention, HardAttentionConfig, HardEstimator, Init, Key, Linear,
     MultiHeadAttentionConfig, MultiHeadCrossAttention, Pass, ReinforceLoss, ReinforceLossConfig,
 };
 
@@ -129,7 +129,7 @@ impl Reader {
     /// What each answer costs, `[B, QUERIES]`.
     fn nats(&self, context: Tensor<3>, batch: &Batch) -> Tensor<2> {
         let [examples, ..] = context.dims();
-        let logits = self.symbols.forward(Layout::flatten(context));
+        let logits = self.symbols.forward(context.flatten(0, 1));
         let of_answers = activation::log_softmax(logits, 1).gather(1, batch.answers.clone());
         -of_answers.reshape([examples, QUERIES])
     }
@@ -144,7 +144,7 @@ impl Reader {
                 output.attention
             }
         };
-        let logits = self.symbols.forward(Layout::flatten(output.context));
+        let logits = self.symbols.forward(output.context.flatten(0, 1));
         let weights = output.weights.expect("asked for");
         let weights = weights.reshape([HELD_OUT * QUERIES, KEYS]);
         let share = |x: Tensor<2>, expected: &Tensor<2, Int>| {

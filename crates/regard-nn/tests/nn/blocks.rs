@@ -104,12 +104,9 @@ fn block(norm: NormKind, pre_norm: bool) -> Block {
 
 impl Block {
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let layout = Layout {
-            batch: B,
-            length: T,
-        };
+        let layout = Layout::dense(B, T);
         let f = |x| self.feed_forward.forward(x);
-        self.residual.forward(x, layout, &Pass::evaluation(), f)
+        self.residual.forward(x, &layout, &Pass::evaluation(), f)
     }
 }
 
@@ -140,12 +137,9 @@ fn names_of_parameters_leave_the_kind_of_norm_out() {
 #[test]
 fn residual_new_is_the_default_configuration() {
     let x = input();
-    let layout = Layout {
-        batch: B,
-        length: T,
-    };
+    let layout = Layout::dense(B, T);
     let run = |residual: Residual| {
-        let y = residual.forward(x.clone(), layout, &Pass::evaluation(), |x| x * 0.5);
+        let y = residual.forward(x.clone(), &layout, &Pass::evaluation(), |x| x * 0.5);
         vector(y)
     };
     let expected = run(ResidualConfig::new(D).init(&init()));

@@ -48,13 +48,10 @@ fn a_cache_may_be_fed_in_pieces_of_any_length() {
         for added in [1, 5, 1, 13, 17] {
             let start = cache.length();
             let part = x.clone().slice([0..batch, start..start + added]);
-            let layout = Layout {
-                batch,
-                length: added,
-            };
+            let layout = Layout::dense(batch, added);
             let (context, seen) = attention.attend(
-                Layout::flatten(part),
-                layout,
+                part.flatten(0, 1),
+                &layout,
                 AttentionMask::causal(),
                 None,
                 Some(&mut cache),
@@ -86,17 +83,11 @@ fn hypotheses_are_grouped_by_their_row_of_memory() {
     let lengths = [s, 4];
     let pass = Pass::evaluation().with_attention();
 
-    let source = Layout {
-        batch: memory_rows,
-        length: s,
-    };
-    let key_value = attention.project(Layout::flatten(memory.clone()), source);
+    let source = Layout::dense(memory_rows, s);
+    let key_value = attention.project(memory.clone().flatten(0, 1), &source);
     let (context, weights) = attention.attend(
-        Layout::flatten(x.clone()),
-        Layout {
-            batch: rows,
-            length: t,
-        },
+        x.clone().flatten(0, 1),
+        &Layout::dense(rows, t),
         &key_value,
         AttentionMask::key_lengths(lengths.to_vec()),
         &pass,

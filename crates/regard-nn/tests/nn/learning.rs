@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{Device, Tensor};
 use regard_kernels::{AdamStep, adam};
 use regard_nn::{
-    Init, Key, Pass, ResidualForm, Seq2Seq, Source, TransformerConfig, Tying, cross_entropy,
+    Init, Key, Pass, ResidualForm, Seq2Seq, Tokens, TransformerConfig, Tying, cross_entropy,
 };
 
 use crate::parts::{gradients, replace, vector};
@@ -67,7 +67,7 @@ fn one_batch_is_learned_by_heart() {
 }
 
 /// The likeliest token, step by step, up to the end token or for twenty steps.
-fn greedy(model: &impl Seq2Seq, source: &Source, device: &Device) -> Vec<Vec<u32>> {
+fn greedy(model: &impl Seq2Seq, source: &Tokens, device: &Device) -> Vec<Vec<u32>> {
     let pass = Pass::evaluation();
     let memory = model.encode(source, &pass);
     let mut state = model.start(&memory);

@@ -6,7 +6,7 @@ use regard_kernels::linear_cross_entropy;
 use regard_nn::{
     Activation, AttentionMask, Batch, FeedForward, FeedForwardConfig, Init, LayerNorm, Layout,
     MultiHeadAttentionConfig, MultiHeadCrossAttention, MultiHeadSelfAttention, Pass, Residual,
-    ResidualForm, Seq2Seq, SinusoidLayout, Source, TargetRows, TransformerConfig, Tying,
+    ResidualForm, Seq2Seq, SinusoidLayout, TargetRows, Tokens, TransformerConfig, Tying,
     Wavelengths, cross_entropy, sinusoids,
 };
 
@@ -55,7 +55,7 @@ fn sinusoidal_positions() {
 fn layer_norm() {
     let norm = fill(LayerNorm::new(D, &init()), "norm");
     let x = input("x", T);
-    let y = norm.forward(Layout::flatten(x.clone() / 64.0));
+    let y = norm.forward(x.clone().flatten(0, 1) / 64.0);
     let case = Case::new(FIXTURE, "layer_norm").output(y);
     case.input("x", &x).check(&norm, "norm");
 }
@@ -65,7 +65,7 @@ fn feed_forward() {
     let feed_forward = FeedForwardConfig::new(D, F).init(&init());
     let feed_forward = fill(feed_forward, "feed_forward");
     let x = input("x", T);
-    let y = feed_forward.forward(Layout::flatten(x.clone()));
+    let y = feed_forward.forward(x.clone().flatten(0, 1));
     let case = Case::new(FIXTURE, "feed_forward").output(y);
     case.input("x", &x).check(&feed_forward, "feed_forward");
 }
@@ -123,7 +123,7 @@ fn label_smoothed_cross_entropy() {
     let hidden = input("hidden", T);
     let targets = ids("targets", TARGET_VOCABULARY, B * T);
     let loss = linear_cross_entropy(
-        Layout::flatten(hidden.clone()),
+        hidden.clone().flatten(0, 1),
         map.weight.val(),
         Some(map.bias.val()),
         Tensor::from_data(TensorData::new(targets, [B * T]), &device),
@@ -168,21 +168,18 @@ fn encoder_layer() {
         };
         let layer = fill(layer, "layer");
         let (x, pass) = (input("x", S), Pass::evaluation());
-        let layout = Layout {
-            batch: B,
-            length: S,
-        };
+        let layout = Layout::dense(B, S);
         let mask = AttentionMask::key_lengths(SOURCE_LENGTHS.to_vec());
-        let y = Layout::flatten(x.clone());
+        let y = x.clone().flatten(0, 1);
         let y = layer
             .self_attention_residual
-            .forward(y, layout, &pass, |y| {
+            .forward(y, &layout, &pass, |y| {
                 let attention = &layer.self_attention;
-                attention.attend(y, layout, mask, None, None, &pass).0
+                attention.attend(y, &layout, mask, None, None, &pass).0
             });
         let y = layer
             .feed_forward_residual
-            .forward(y, layout, &pass, |y| layer.feed_forward.forward(y));
+            .forward(y, &layout, &pass, |y| layer.feed_forward.forward(y));
         let case = Case::new(FIXTURE, name).output(layout.unflatten(y));
         case.input("x", &x).check(&layer, "layer");
     }
@@ -202,30 +199,30 @@ fn decoder_layer() {
         };
         let layer = fill(layer, "layer");
         let (x, memory, pass) = (input("x", T), input("memory", S), Pass::evaluation());
-        let [layout, source_layout] = [T, S].map(|length| Layout { batch: B, length });
+        let [layout, source_layout] = [T, S].map(|length| Layout::dense(B, length));
         let source_mask = AttentionMask::key_lengths(SOURCE_LENGTHS.to_vec());
         let key_value = layer
             .cross_attention
-            .project(Layout::flatten(memory.clone()), source_layout);
-        let y = Layout::flatten(x.clone());
+            .project(memory.clone().flatten(0, 1), &source_layout);
+        let y = x.clone().flatten(0, 1);
         let y = layer
             .self_attention_residual
-            .forward(y, layout, &pass, |y| {
+            .forward(y, &layout, &pass, |y| {
                 let mask = AttentionMask::causal();
                 let attention = &layer.self_attention;
-                attention.attend(y, layout, mask, None, None, &pass).0
+                attention.attend(y, &layout, mask, None, None, &pass).0
             });
         let y = layer
             .cross_attention_residual
-            .forward(y, layout, &pass, |y| {
+            .forward(y, &layout, &pass, |y| {
                 let attention = &layer.cross_attention;
                 attention
-                    .attend(y, layout, &key_value, source_mask, &pass)
+                    .attend(y, &layout, &key_value, source_mask, &pass)
                     .0
             });
         let y = layer
             .feed_forward_residual
-            .forward(y, layout, &pass, |y| layer.feed_forward.forward(y));
+            .forward(y, &layout, &pass, |y| layer.feed_forward.forward(y));
         let case = Case::new(FIXTURE, name).output(layout.unflatten(y));
         let case = case.input("x", &x).input("memory", &memory);
         case.check(&layer, "layer");
@@ -279,17 +276,28 @@ fn whole_model() {
             output: &ids("target_out", TARGET_VOCABULARY, B * T),
             lengths: &TARGET_LENGTHS,
         };
-        let source = Source::new(&source, &SOURCE_LENGTHS, &device());
-        let batch = Batch::new(source, target, &device());
+        let skipped = Batch::new(
+            Tokens::new(&source, &SOURCE_LENGTHS, &device()),
+            target,
+            &device(),
+        );
+        let computed = Batch {
+            source: Tokens::padded(&source, &SOURCE_LENGTHS, &device()),
+            target_in: Tokens::padded(target.input, target.lengths, &device()),
+            ..skipped.clone()
+        };
 
+        // PyTorch computes its padding, and hidden rows of padding are part of what it wrote down.
         let pass = Pass::evaluation();
-        let decoded = model.forward(&batch.source, batch.target_in.clone(), &pass);
-        let loss = cross_entropy(&model, &batch, SMOOTHING, &pass);
-        Case::new(FIXTURE, name)
-            .result("hidden", decoded.hidden)
-            .result("nats", loss.nats)
-            .result("objective", loss.objective.clone())
-            .loss(&loss.objective)
-            .check(&model, "");
+        let decoded = model.forward(&computed.source, &computed.target_in, &pass);
+        for batch in [computed, skipped] {
+            let loss = cross_entropy(&model, &batch, SMOOTHING, &pass);
+            Case::new(FIXTURE, name)
+                .result("hidden", decoded.hidden.clone())
+                .result("nats", loss.nats)
+                .result("objective", loss.objective.clone())
+                .loss(&loss.objective)
+                .check(&model, "");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use regard_nn::{
     AttentionMask, Batch, Init, KeyValueCache, LayerNorm, Linear, MultiHeadAttentionConfig, Pass,
-    RmsNorm, Source, TargetRows, TransformerConfig,
+    RmsNorm, TargetRows, Tokens, TransformerConfig,
 };
 
 fn init() -> Init {
@@ -52,7 +52,7 @@ fn one_matrix_for_two_vocabularies() {
 #[test]
 #[should_panic(expected = "expected 2 rows of equal width, none longer, got 5 ids")]
 fn ids_that_are_no_rows() {
-    Source::new(&[4, 5, 6, 7, 8], &[3, 2], &Device::flex());
+    Tokens::new(&[4, 5, 6, 7, 8], &[3, 2], &Device::flex());
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn ids_that_are_no_rows() {
     expected = "expected 2 rows of equal width, none longer, got 4 ids and lengths [2, 3]"
 )]
 fn a_length_beyond_the_padded_width() {
-    Source::new(&[4, 5, 6, 7], &[2, 3], &Device::flex());
+    Tokens::new(&[4, 5, 6, 7], &[2, 3], &Device::flex());
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_batch_with_sides_of_different_size() {
         output: &[4, 3],
         lengths: &[2],
     };
-    Batch::new(Source::new(&[4, 5], &[1, 1], &device), target, &device);
+    Batch::new(Tokens::new(&[4, 5], &[1, 1], &device), target, &device);
 }
 
 #[test]

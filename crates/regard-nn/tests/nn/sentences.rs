@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use regard_nn::{Batch, Source, TargetRows};
+use regard_nn::{Batch, TargetRows, Tokens};
 
 use crate::formula::ids;
 
@@ -22,11 +22,23 @@ pub(crate) struct Sentences {
     pub(crate) targets: Vec<Vec<u32>>,
 }
 
-/// Padding beyond the longest row, on either side, and the id that stands in it.
-#[derive(Clone, Copy, Default)]
+/// Padding beyond the longest row, on either side, the id that stands in it, and whether it is computed like text.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Padding {
     pub(crate) extra: usize,
     pub(crate) id: u32,
+    pub(crate) computed: bool,
+}
+
+impl Padding {
+    fn tokens(self, rows: &[Vec<u32>], device: &Device) -> Tokens {
+        let tokens = if self.computed {
+            Tokens::padded
+        } else {
+            Tokens::new
+        };
+        tokens(&padded(rows, self), &lengths(rows), device)
+    }
 }
 
 impl Sentences {
@@ -76,26 +88,21 @@ impl Sentences {
             .collect()
     }
 
-    pub(crate) fn source(&self, padding: Padding, device: &Device) -> Source {
-        Source::new(
-            &padded(&self.sources, padding),
-            &lengths(&self.sources),
-            device,
-        )
+    pub(crate) fn source(&self, padding: Padding, device: &Device) -> Tokens {
+        padding.tokens(&self.sources, device)
     }
 
-    /// What the decoder reads, `[B, T]`.
-    pub(crate) fn target_in(&self, padding: Padding, device: &Device) -> Tensor<2, Int> {
-        let ids = padded(&self.inputs(), padding);
-        let shape = [self.len(), ids.len() / self.len()];
-        Tensor::from_data(TensorData::new(ids, shape), device)
+    /// What the decoder reads.
+    pub(crate) fn target_in(&self, padding: Padding, device: &Device) -> Tokens {
+        padding.tokens(&self.inputs(), device)
     }
 
-    /// Column `position` of [`target_in`](Self::target_in), `[B]`; padding where a row has ended.
+    /// What the decoder reads at `position`, `[B]`; padding where a row has ended.
     pub(crate) fn tokens_at(&self, position: usize, device: &Device) -> Tensor<1, Int> {
-        let rows = self.len();
-        let ids = self.target_in(Padding::default(), device);
-        ids.slice([0..rows, position..position + 1]).reshape([rows])
+        let inputs = self.inputs();
+        let token = |row: &Vec<u32>| row.get(position).copied().unwrap_or(0);
+        let ids: Vec<u32> = inputs.iter().map(token).collect();
+        Tensor::from_data(TensorData::new(ids, [self.len()]), device)
     }
 
     pub(crate) fn batch(&self, padding: Padding, device: &Device) -> Batch {
@@ -105,7 +112,10 @@ impl Sentences {
             output: &padded(&outputs, padding),
             lengths: &lengths(&outputs),
         };
-        Batch::new(self.source(padding, device), target, device)
+        Batch {
+            target_in: self.target_in(padding, device),
+            ..Batch::new(self.source(padding, device), target, device)
+        }
     }
 }
 

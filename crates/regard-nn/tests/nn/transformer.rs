@@ -153,7 +153,7 @@ fn maps_come_in_order_of_computation() {
     let source = sentences.source(Padding::default(), &device);
     let target_in = sentences.target_in(Padding::default(), &device);
     let pass = Pass::evaluation().with_attention();
-    let maps = model.forward(&source, target_in, &pass).attention;
+    let maps = model.forward(&source, &target_in, &pass).attention;
     let got: Vec<_> = maps
         .iter()
         .map(|map| (map.kind, map.layer, map.weights.dims()))
@@ -300,7 +300,7 @@ fn every_sublayer_draws_for_itself() {
     let source = sentences.source(Padding::default(), &device);
     let target_in = sentences.target_in(Padding::default(), &device);
     let pass = Pass::training(Key::new(1), 0);
-    let hidden = vector(model.forward(&source, target_in, &pass).hidden);
+    let hidden = vector(model.forward(&source, &target_in, &pass).hidden);
     let first = hidden[..config.d_model].iter();
     let mut levels: Vec<f32> = first.copied().step_by(2).collect();
     levels.sort_by(f32::total_cmp);

@@ -25,11 +25,10 @@ fn attend(rows: usize, mask: AttentionMask) -> (Vec<f32>, Vec<f32>) {
         numbers("query", [rows, 2, D], &device),
         numbers("memory", [2, 5, D], &device),
     ];
-    let layout = |batch, length| Layout { batch, length };
-    let memory = attention.project(Layout::flatten(memory), layout(2, 5));
+    let memory = attention.project(memory.flatten(0, 1), &Layout::dense(2, 5));
     let (context, weights) = attention.attend(
-        Layout::flatten(queries),
-        layout(rows, 2),
+        queries.flatten(0, 1),
+        &Layout::dense(rows, 2),
         &memory,
         mask,
         &Pass::evaluation().with_attention(),
@@ -103,17 +102,11 @@ fn steps(config: &MultiHeadAttentionConfig, x: &Tensor<3>, pass: &Pass) -> Vec<f
     let attention = config.init_self(&Init::new(1, &x.device()));
     let attention = fill(attention, "attention");
     let mut cache = KeyValueCache::default();
-    let (layout, causal) = (
-        Layout {
-            batch: 1,
-            length: 1,
-        },
-        AttentionMask::causal(),
-    );
+    let (layout, causal) = (Layout::dense(1, 1), AttentionMask::causal());
     let step = |t| {
-        let x = Layout::flatten(x.clone().slice([0..1, t..t + 1]));
+        let x = x.clone().slice([0..1, t..t + 1]).flatten(0, 1);
         let (context, _) =
-            attention.attend(x, layout, causal.clone(), None, Some(&mut cache), pass);
+            attention.attend(x, &layout, causal.clone(), None, Some(&mut cache), pass);
         vector(context)
     };
     (0..x.dims()[1]).flat_map(step).collect()

@@ -40,12 +40,12 @@ impl Kind for LinearAttention {
 
     fn step_by_step(&self, query: Tensor<3>, _: Tensor<3>) -> Option<Tensor<3>> {
         let [batch, length, _] = query.dims();
-        let layout = Layout { batch, length: 1 };
+        let layout = Layout::dense(batch, 1);
         let mut state = LinearAttentionState::default();
         let steps = (0..length).map(|t| {
-            let x = Layout::flatten(query.clone().slice([0..batch, t..t + 1]));
+            let x = query.clone().slice([0..batch, t..t + 1]).flatten(0, 1);
             let (mask, pass) = (AttentionMask::causal(), Pass::evaluation());
-            let (context, _) = self.attend(x, layout, mask, Some(&mut state), &pass);
+            let (context, _) = self.attend(x, &layout, mask, Some(&mut state), &pass);
             layout.unflatten(context)
         });
         Some(Tensor::cat(steps.collect(), 1))

@@ -42,11 +42,11 @@ impl Kind for MemorySelfAttention {
         let [batch, length, _] = query.dims();
         let mut cache = KeyValueCache::default();
         let step = |t: usize| {
-            let x = Layout::flatten(query.clone().narrow(1, t, 1));
-            let layout = Layout { batch, length: 1 };
+            let x = query.clone().narrow(1, t, 1).flatten(0, 1);
+            let layout = Layout::dense(batch, 1);
             let mask = AttentionMask::causal();
             let pass = Pass::evaluation();
-            let (context, _) = self.attend(x, layout, mask, Some(&mut cache), &pass);
+            let (context, _) = self.attend(x, &layout, mask, Some(&mut cache), &pass);
             layout.unflatten(context)
         };
         Some(Tensor::cat((0..length).map(step).collect(), 1))

@@ -40,11 +40,11 @@ impl Kind for Own {
         let [batch, length, _] = query.dims();
         let mut cache = KeyValueCache::default();
         let step = |t: usize| {
-            let x = Layout::flatten(query.clone().slice([0..batch, t..t + 1]));
-            let layout = Layout { batch, length: 1 };
+            let x = query.clone().slice([0..batch, t..t + 1]).flatten(0, 1);
+            let layout = Layout::dense(batch, 1);
             let mask = AttentionMask::causal();
             let (pass, cache) = (Pass::evaluation(), Some(&mut cache));
-            let (context, _) = self.layer.attend(x, layout, mask, None, cache, &pass);
+            let (context, _) = self.layer.attend(x, &layout, mask, None, cache, &pass);
             layout.unflatten(context)
         };
         Some(Tensor::cat((0..length).map(step).collect(), 1))
@@ -68,13 +68,13 @@ impl Kind for MultiHeadCrossAttention {
 
     fn step_by_step(&self, query: Tensor<3>, memory: Tensor<3>) -> Option<Tensor<3>> {
         let [batch, length, _] = memory.dims();
-        let key_value = self.project(Layout::flatten(memory), Layout { batch, length });
+        let key_value = self.project(memory.flatten(0, 1), &Layout::dense(batch, length));
         let step = |t: usize| {
-            let x = Layout::flatten(query.clone().slice([0..batch, t..t + 1]));
-            let layout = Layout { batch, length: 1 };
+            let x = query.clone().slice([0..batch, t..t + 1]).flatten(0, 1);
+            let layout = Layout::dense(batch, 1);
             let mask = AttentionMask::none();
             let pass = Pass::evaluation();
-            let (context, _) = self.attend(x, layout, &key_value, mask, &pass);
+            let (context, _) = self.attend(x, &layout, &key_value, mask, &pass);
             layout.unflatten(context)
         };
         Some(Tensor::cat((0..query.dims()[1]).map(step).collect(), 1))

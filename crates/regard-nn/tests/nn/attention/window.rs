@@ -30,8 +30,8 @@ impl Kind for Windowed {
         pass: &Pass,
     ) -> AttentionOutput {
         let [batch, length, width] = query.dims();
-        let layout = Layout { batch, length };
-        let qkv = layout.unflatten(self.heads.qkv.forward(Layout::flatten(query)));
+        let layout = Layout::dense(batch, length);
+        let qkv = layout.unflatten(self.heads.qkv.forward(query.flatten(0, 1)));
         let part = |i: usize| qkv.clone().slice_dim(2, i * width..(i + 1) * width);
         let options = AttentionOptions {
             mask: self.mask(mask),
@@ -39,7 +39,7 @@ impl Kind for Windowed {
             ..AttentionOptions::new(H)
         };
         let attended = sliding_window_attention(part(0), part(1), part(2), options);
-        let context = self.heads.output.forward(Layout::flatten(attended.context));
+        let context = self.heads.output.forward(attended.context.flatten(0, 1));
         AttentionOutput {
             context: layout.unflatten(context),
             ..attended
@@ -53,14 +53,14 @@ impl Kind for Windowed {
     /// Decoding needs no form of its own: attention over a cache, with the window in the mask.
     fn step_by_step(&self, query: Tensor<3>, _: Tensor<3>) -> Option<Tensor<3>> {
         let [batch, length, _] = query.dims();
-        let layout = Layout { batch, length: 1 };
+        let layout = Layout::dense(batch, 1);
         let mut cache = KeyValueCache::default();
         let steps = (0..length).map(|t| {
-            let x = Layout::flatten(query.clone().slice([0..batch, t..t + 1]));
+            let x = query.clone().slice([0..batch, t..t + 1]).flatten(0, 1);
             let (mask, pass) = (self.mask(AttentionMask::causal()), Pass::evaluation());
             let (context, _) = self
                 .heads
-                .attend(x, layout, mask, None, Some(&mut cache), &pass);
+                .attend(x, &layout, mask, None, Some(&mut cache), &pass);
             layout.unflatten(context)
         });
         Some(Tensor::cat(steps.collect(), 1))

@@ -24,8 +24,8 @@ impl Ordered {
     /// Queries, keys and values of the positions from `offset` on.
     fn project(&self, x: &Tensor<3>, offset: usize) -> [Tensor<3>; 3] {
         let [batch, length, _] = x.dims();
-        let layout = Layout { batch, length };
-        let project = |map: &Linear| layout.unflatten(map.forward(Layout::flatten(x.clone())));
+        let layout = Layout::dense(batch, length);
+        let project = |map: &Linear| layout.unflatten(map.forward(x.clone().flatten(0, 1)));
         let [query, key] =
             [&self.query, &self.key].map(|map| self.scheme.turned(project(map), offset));
         [query, key, project(&self.value)]
