@@ -9,7 +9,7 @@ use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::matrix::{Cores, Matrix, plain, product, product_into};
-use super::simd::{column_sums, exp, maximum, sum, vectorized};
+use super::simd::{column_sums, exp, maximum, replace_and_sum, sum, vectorized};
 use super::{FusedOp, elements, tensor};
 
 /// Rows whose logits exist at a time: 512 x 8,000 f32 are 16 MiB.
@@ -127,18 +127,12 @@ impl CrossEntropyOp {
             *z += b;
         }
         let highest = maximum(row);
-        for z in row.iter_mut() {
-            *z -= highest;
-        }
-        let mean = sum(row, |z| z) / row.len() as f32;
-        let chosen = row[target];
+        let mean = sum(row, |z| z - highest) / row.len() as f32;
+        let chosen = row[target] - highest;
         let total = if gradient {
-            for z in row.iter_mut() {
-                *z = exp(*z);
-            }
-            sum(row, |z| z)
+            replace_and_sum(row, |z| exp(z - highest))
         } else {
-            sum(row, exp)
+            sum(row, |z| exp(z - highest))
         };
         let normaliser = f64::from(total).ln();
         let nats = normaliser - f64::from(chosen);

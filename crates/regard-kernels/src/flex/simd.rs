@@ -131,6 +131,25 @@ pub(super) fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     lanes.iter().sum::<f32>() + rest.iter().map(|&value| f(value)).sum::<f32>()
 }
 
+/// Replaces elements by `f` of them; their sum, as [`sum`].
+#[inline(always)]
+pub(super) fn replace_and_sum(values: &mut [f32], f: impl Fn(f32) -> f32) -> f32 {
+    let (chunks, rest) = values.as_chunks_mut::<16>();
+    let mut lanes = [0.0; 16];
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *value = f(*value);
+            *lane += *value;
+        }
+    }
+    let mut total = lanes.iter().sum();
+    for value in rest {
+        *value = f(*value);
+        total += *value;
+    }
+    total
+}
+
 /// Sum of `f` over pairs of elements, as [`sum`].
 #[inline(always)]
 pub(super) fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
