@@ -45,22 +45,32 @@ pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, draws: Draws) -> Tensor<D> 
     }
     #[cfg(feature = "flex")]
     if let Some(operand) = crate::flex::Operand::new(&x) {
-        let op = crate::flex::DropoutOp {
-            p,
-            draws,
-            lengths: None,
-        };
-        return crate::flex::apply(op, [operand]);
+        return crate::flex::apply(crate::flex::DropoutOp { p, draws }, [operand]);
     }
     let shape = x.dims();
     let mut mask = vec![1.0; shape.iter().product()];
-    apply_mask(&mut mask, 0, &shape, p, draws);
+    if !mask.is_empty() {
+        let rows = DropoutRows::new(&shape, p, draws);
+        for (row, values) in mask.chunks_exact_mut(shape[D - 1]).enumerate() {
+            rows.row(row).apply(values);
+        }
+    }
     let like = (&x.device(), x.dtype());
     x * Tensor::from_data(TensorData::new(mask, shape), like)
 }
 
-/// [`dropout`] of sequences whose rows are packed, one example's behind the other's: each row meets the draws that it
-/// meets in `[B, L, W]`.
+/// A dropout of rows that belong to sequences: those of one example behind those of another, with or without padding.
+#[derive(Clone, Debug)]
+pub struct RowDropout {
+    /// Probability of dropping an element, in `[0, 1)`.
+    pub p: f64,
+    /// Where the draws come from.
+    pub draws: Draws,
+    /// How many rows each example has.
+    pub lengths: Arc<[usize]>,
+}
+
+/// [`dropout`] of rows of sequences, each of which meets the draws that it meets in `[B, L, W]`.
 ///
 /// # Shapes
 ///
@@ -74,51 +84,97 @@ pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, draws: Draws) -> Tensor<D> 
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use regard_kernels::{Draws, Key, dropout, dropout_rows, pack_rows};
+/// use regard_kernels::{Draws, Key, RowDropout, dropout, dropout_rows, pack_rows};
 ///
 /// let x = Tensor::<3>::ones([2, 3, 8], &Device::flex());
 /// let draws = Draws { key: Key::new(1), first_row: 0 };
-/// let packed = dropout_rows(pack_rows(x.clone(), vec![1, 3]), vec![1, 3], 0.5, draws);
+/// let rows = RowDropout { p: 0.5, draws, lengths: vec![1, 3].into() };
+/// let packed = dropout_rows(pack_rows(x.clone(), vec![1, 3]), &rows);
 /// assert_eq!(packed.into_data(), pack_rows(dropout(x, 0.5, draws), vec![1, 3]).into_data());
 /// ```
-pub fn dropout_rows(
-    x: Tensor<2>,
-    lengths: impl Into<Arc<[usize]>>,
-    p: f64,
-    draws: Draws,
-) -> Tensor<2> {
-    let lengths = lengths.into();
-    let [rows, width] = x.dims();
-    check_rows("dropout_rows", rows, &lengths, p);
-    if p == 0.0 {
+pub fn dropout_rows(x: Tensor<2>, dropout: &RowDropout) -> Tensor<2> {
+    let shape = x.dims();
+    dropout.check("dropout_rows", shape[0]);
+    if dropout.p == 0.0 {
         return x;
     }
     #[cfg(feature = "flex")]
     if let Some(operand) = crate::flex::Operand::new(&x) {
-        let op = crate::flex::DropoutOp {
-            p,
-            draws,
-            lengths: Some(lengths),
-        };
-        return crate::flex::apply(op, [operand]);
+        return crate::flex::apply(crate::flex::RowDropoutOp(dropout.clone()), [operand]);
     }
-    let mut mask = vec![1.0; rows * width];
-    apply_packed_mask(&mut mask, 0, width, &lengths, p, draws);
+    let mut mask = vec![1.0; shape[0] * shape[1]];
+    if !mask.is_empty() {
+        let rows = dropout.rows();
+        for (row, values) in mask.chunks_exact_mut(shape[1]).enumerate() {
+            rows.row(row).apply(values);
+        }
+    }
     let like = (&x.device(), x.dtype());
-    x * Tensor::from_data(TensorData::new(mask, [rows, width]), like)
+    x * Tensor::from_data(TensorData::new(mask, shape), like)
 }
 
-pub(crate) fn check_rows(function: &str, rows: usize, lengths: &[usize], p: f64) {
-    assert!(
-        (0.0..1.0).contains(&p) && lengths.iter().sum::<usize>() == rows,
-        "{function}: expected a probability in [0, 1) and lengths that sum to {rows}, got {p} and {lengths:?}"
-    );
+impl RowDropout {
+    /// # Panics
+    ///
+    /// If the probability is none, or there are other rows than `rows`.
+    pub(crate) fn check(&self, function: &str, rows: usize) {
+        let Self { p, lengths, .. } = self;
+        assert!(
+            (0.0..1.0).contains(p) && lengths.iter().sum::<usize>() == rows,
+            "{function}: expected a probability in [0, 1) and lengths that sum to {rows}, got {p} and {lengths:?}"
+        );
+    }
+
+    pub(crate) fn rows(&self) -> SequenceRows {
+        let mut end = 0;
+        let ends = self.lengths.iter().map(|length| {
+            end += length;
+            end
+        });
+        SequenceRows {
+            ends: ends.collect(),
+            p: self.p,
+            draws: self.draws,
+        }
+    }
+}
+
+/// The draws of rows of sequences.
+#[derive(Debug)]
+pub(crate) struct SequenceRows {
+    /// The row behind the last of each example.
+    ends: Vec<usize>,
+    p: f64,
+    draws: Draws,
+}
+
+impl SequenceRows {
+    /// The draws of row `number`.
+    #[inline(always)]
+    pub(crate) fn row(&self, number: usize) -> DropoutRow {
+        let example = self.ends.partition_point(|&end| end <= number);
+        let first = example.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let key = self.draws.key.nth(self.draws.first_row + example as u64);
+        DropoutRow::of_key(key.nth((number - first) as u64), self.p)
+    }
 }
 
 /// The draws of one row of the last axis, for those who hold its elements in another order.
+///
+/// Element `i` is decided by a hash of the row's key, as two numbers `low` and `high` of 32 bits, and of `i`:
+///
+/// ```text
+/// z = low + 0x9e3779b9 i
+/// z = high + 0x21f0aaad (z ^ (z >> 16))
+/// z = 0x735a2d97 (z ^ (z >> 15))                           dropped where z < 2^32 p
+/// ```
+///
+/// All in 32 bits, sixteen of which fit the widest registers. The multipliers are those of a hash of 32 bits that was
+/// searched for the least bias: <https://github.com/skeeto/hash-prospector/issues/19>; its last step changes low bits, that
+/// a comparison of whole numbers has no use for, and is left out.
 #[derive(Clone, Copy, Debug)]
 pub struct DropoutRow {
-    key: Key,
+    key: [u32; 2],
     /// An element is dropped if its 32 bits are below this: probabilities are resolved to `2^-32`.
     threshold: u32,
     kept: f32,
@@ -133,11 +189,12 @@ impl DropoutRow {
         Self::of_key(key, p)
     }
 
+    #[inline(always)]
     fn of_key(key: Key, p: f64) -> Self {
         #[expect(clippy::cast_sign_loss, reason = "a probability is not negative")]
         let threshold = (p * 4_294_967_296.0) as u32;
         Self {
-            key,
+            key: key.halves(),
             threshold,
             kept: (1.0 / (1.0 - p)) as f32,
         }
@@ -145,108 +202,59 @@ impl DropoutRow {
 
     /// By what [`dropout`] multiplies element `i` of the row: `0` or `1 / (1 - p)`.
     pub fn factor(&self, i: usize) -> f32 {
-        let [even, odd] = halves(self.key.bits(i as u64 / 2));
-        self.of_half(if i.is_multiple_of(2) { even } else { odd })
+        self.factor_at(i as u32)
     }
 
     #[inline(always)]
-    fn of_half(&self, half: u32) -> f32 {
-        if half < self.threshold {
-            0.0
-        } else {
-            self.kept
-        }
+    fn factor_at(&self, i: u32) -> f32 {
+        let [low, high] = self.key;
+        let z = low.wrapping_add(i.wrapping_mul(0x9e37_79b9));
+        let z = (z ^ (z >> 16)).wrapping_mul(0x21f0_aaad).wrapping_add(high);
+        let z = (z ^ (z >> 15)).wrapping_mul(0x735a_2d97);
+        if z < self.threshold { 0.0 } else { self.kept }
     }
 
     /// Multiplies the elements of the row.
     #[inline(always)]
-    fn apply(&self, values: &mut [f32]) {
-        // Eight hashes at a time are what the widest registers hold.
-        let (blocks, rest) = values.as_chunks_mut::<16>();
-        let mut counter = 0;
-        for block in blocks {
-            let mut bits = [0; 8];
-            for (i, bits) in (0..).zip(&mut bits) {
-                *bits = self.key.bits(counter + i);
-            }
-            for (pair, bits) in block.as_chunks_mut::<2>().0.iter_mut().zip(bits) {
-                let [even, odd] = halves(bits);
-                pair[0] *= self.of_half(even);
-                pair[1] *= self.of_half(odd);
-            }
-            counter += 8;
+    pub(crate) fn apply(&self, values: &mut [f32]) {
+        for (i, value) in (0..).zip(values) {
+            *value *= self.factor_at(i);
         }
-        for pair in rest.chunks_mut(2) {
-            for (value, half) in pair.iter_mut().zip(halves(self.key.bits(counter))) {
-                *value *= self.of_half(half);
-            }
-            counter += 1;
+    }
+
+    /// Multiplies the elements of the row, and adds those of another.
+    #[inline(always)]
+    pub(crate) fn apply_and_add(&self, values: &mut [f32], addend: &[f32]) {
+        for ((i, value), addend) in (0..).zip(values).zip(addend) {
+            *value = addend + *value * self.factor_at(i);
         }
     }
 }
 
-/// What two neighbouring elements draw from the same 64 bits.
-#[inline(always)]
-fn halves(bits: u64) -> [u32; 2] {
-    [(bits >> 32) as u32, bits as u32]
-}
-
-/// Multiplies rows of a tensor of the given shape, from row `first` of its last axis on, by `0` or `1 / (1 - p)`.
-#[inline(always)]
-pub(crate) fn apply_mask(values: &mut [f32], first: usize, shape: &[usize], p: f64, draws: Draws) {
-    let Some((&width, outer)) = shape.split_last() else {
-        return;
-    };
-    if values.is_empty() {
-        return;
-    }
-    // Rows that differ only in the index along the last of the outer axes have all but one step of their keys in common.
-    let (&last, before) = outer.split_last().unwrap_or((&1, &[]));
-    let mut group = None;
-    for (row, values) in (first..).zip(values.chunks_exact_mut(width)) {
-        let key = match group {
-            Some((number, key)) if number == row / last => key,
-            _ => row_key(row / last, before, draws),
-        };
-        group = Some((row / last, key));
-        let key = if before.is_empty() {
-            draws.key.nth(draws.first_row + row as u64)
-        } else {
-            key.nth((row % last) as u64)
-        };
-        DropoutRow::of_key(key, p).apply(values);
-    }
-}
-
-/// As [`apply_mask`], of the packed rows of examples of the given lengths.
-#[inline(always)]
-pub(crate) fn apply_packed_mask(
-    values: &mut [f32],
-    first: usize,
-    width: usize,
-    lengths: &[usize],
+/// The draws of the rows of a tensor's last axis.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DropoutRows<'a> {
+    /// All axes but the last.
+    outer: &'a [usize],
     p: f64,
     draws: Draws,
-) {
-    if values.is_empty() {
-        return;
+}
+
+impl<'a> DropoutRows<'a> {
+    pub(crate) fn new(shape: &'a [usize], p: f64, draws: Draws) -> Self {
+        let outer = shape.split_last().map_or(shape, |(_, outer)| outer);
+        Self { outer, p, draws }
     }
-    let mut rows = values.chunks_exact_mut(width);
-    let mut before = first;
-    for (example, &length) in (draws.first_row..).zip(lengths) {
-        let start = before.min(length);
-        before -= start;
-        let key = draws.key.nth(example);
-        for position in start..length {
-            let Some(row) = rows.next() else {
-                return;
-            };
-            DropoutRow::of_key(key.nth(position as u64), p).apply(row);
-        }
+
+    /// The draws of row `number`.
+    #[inline(always)]
+    pub(crate) fn row(&self, number: usize) -> DropoutRow {
+        DropoutRow::of_key(row_key(number, self.outer, self.draws), self.p)
     }
 }
 
 /// The key of row `row` of the last axis: that of its example, narrowed by the index along every further axis.
+#[inline(always)]
 pub(crate) fn row_key(row: usize, outer: &[usize], draws: Draws) -> Key {
     let Some((_, inner_axes)) = outer.split_first() else {
         return draws.key;
@@ -278,7 +286,10 @@ mod tests {
     fn an_example_meets_the_same_mask_in_every_batch() {
         let mask = |shape: [usize; 3], first_row| {
             let mut mask = vec![1.0; shape.iter().product()];
-            apply_mask(&mut mask, 0, &shape, 0.3, draws(first_row));
+            let rows = DropoutRows::new(&shape, 0.3, draws(first_row));
+            for (row, values) in mask.chunks_exact_mut(shape[2]).enumerate() {
+                rows.row(row).apply(values);
+            }
             mask
         };
         let whole = mask([4, 5, 7], 0);
@@ -298,8 +309,11 @@ mod tests {
     #[test]
     fn a_row_by_itself_has_the_draws_of_the_whole() {
         let shape = [2, 3, 5, 7];
+        let rows = DropoutRows::new(&shape, 0.3, draws(4));
         let mut whole = vec![1.0; 2 * 3 * 5 * 7];
-        apply_mask(&mut whole, 0, &shape, 0.3, draws(4));
+        for (row, values) in whole.chunks_exact_mut(7).enumerate() {
+            rows.row(row).apply(values);
+        }
         for (row, expected) in whole.chunks(7).enumerate() {
             let index = [row / 15, row / 5 % 3, row % 5];
             let row = DropoutRow::new(&index, 0.3, draws(4));

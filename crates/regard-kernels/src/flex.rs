@@ -27,7 +27,7 @@ use burn::tensor::{Bytes, Shape, Tensor};
 use crate::profile::profiled;
 
 pub(crate) use attention::{AttentionOp, Heads};
-pub(crate) use dropout::{AddDropoutOp, DropoutOp};
+pub(crate) use dropout::{DropoutOp, RowDropoutOp};
 pub(crate) use linear::LinearOp;
 pub(crate) use loss::CrossEntropyOp;
 pub(crate) use norm::NormOp;
@@ -262,6 +262,45 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn linear_add_is_its_composition() {
+        for (lengths, d_in, d_out) in [
+            (vec![3, 0, 4], 5, 3),
+            (vec![300, 1, 299], 7, 131),
+            (vec![0], 3, 2),
+        ] {
+            let rows = lengths.iter().sum();
+            for p in [None, Some(0.3)] {
+                let dropout = p.map(|p| RowDropout {
+                    p,
+                    draws: Draws {
+                        key: Key::new(2),
+                        first_row: 3,
+                    },
+                    lengths: lengths.clone().into(),
+                });
+                agree(|device| {
+                    let r = values("r", [1, rows, d_out], device);
+                    let x = values("x", [1, rows, d_in], device);
+                    let w = values("w", [1, d_in, d_out], device);
+                    let b = values("b", [1, 1, d_out], device);
+                    let bias = Some(vector(&b));
+                    let y = linear_add(matrix(&r), matrix(&x), matrix(&w), bias, dropout.clone());
+                    (y, vec![r, x, w, b])
+                });
+                agree(|device| {
+                    let x = values("x", [1, rows, d_in], device);
+                    let w = values("w", [1, d_in, d_in], device);
+                    let (r, x_) = (matrix(&x), matrix(&x)); // as around an attention: x is both summand and factor
+                    (
+                        linear_add(r, x_, matrix(&w), None, dropout.clone()),
+                        vec![x, w],
+                    )
+                });
+            }
+        }
+    }
+
+    #[test]
     fn layer_norm_is_its_composition() {
         for (rows, width) in [(7, 5), (67, 61), (1, 128), (700, 33)] {
             agree(|device| {
@@ -369,14 +408,6 @@ pub(crate) mod tests {
                 };
                 (dropout(x.clone(), 0.3, draws), vec![x])
             });
-            agree(|device| {
-                let [x, y] = ["x", "y"].map(|name| values(name, shape, device));
-                let draws = Draws {
-                    key: Key::new(2),
-                    first_row: 3,
-                };
-                (add_dropout(x.clone(), y.clone(), 0.3, draws), vec![x, y])
-            });
         }
     }
 
@@ -412,22 +443,20 @@ pub(crate) mod tests {
             first_row: 3,
         };
         for (lengths, length, width) in lengths_and_widths() {
+            let rows = RowDropout {
+                p: 0.3,
+                draws,
+                lengths: lengths.clone().into(),
+            };
             agree(|device| {
                 let x = values("x", [1, lengths.iter().sum(), width], device);
-                let y = dropout_rows(matrix(&x), lengths.clone(), 0.3, draws);
-                (y, vec![x])
-            });
-            agree(|device| {
-                let shape = [1, lengths.iter().sum(), width];
-                let [x, y] = ["x", "y"].map(|name| values(name, shape, device));
-                let sum = add_dropout_rows(matrix(&x), matrix(&y), lengths.clone(), 0.3, draws);
-                (sum, vec![x, y])
+                (dropout_rows(matrix(&x), &rows), vec![x])
             });
             let device = Device::flex();
             let padded = Tensor::<3>::ones([lengths.len(), length, width], &device);
             let packed = pack_rows(padded.clone(), lengths.clone());
             let expected = pack_rows(dropout(padded, 0.3, draws), lengths.clone());
-            let got = dropout_rows(packed, lengths, 0.3, draws);
+            let got = dropout_rows(packed, &rows);
             assert_eq!(got.into_data(), expected.into_data());
         }
     }

@@ -32,7 +32,6 @@ mod normalizer;
 mod optimizer;
 mod profile;
 mod random;
-mod residual;
 mod rows;
 
 pub use activation::{gated, gelu, gelu_tanh, silu};
@@ -40,10 +39,10 @@ pub use attention::{
     AttentionOptions, AttentionOutput, attention, attention_from_scores, attention_from_weights,
     attention_weights, cross_attention, self_attention,
 };
-pub use dropout::{Draws, DropoutRow, dropout, dropout_rows};
+pub use dropout::{Draws, DropoutRow, RowDropout, dropout, dropout_rows};
 pub use graph::Graph;
 pub use heads::{join_heads, key_heads, split_heads};
-pub use linear::{embedding, linear, linear_relu};
+pub use linear::{embedding, linear, linear_add, linear_relu};
 pub use loss::{CrossEntropy, linear_cross_entropy};
 pub use mask::{AttentionMask, BLOCKED, Window};
 #[cfg(feature = "mimalloc")]
@@ -54,5 +53,4 @@ pub use normalizer::Normalizer;
 pub use optimizer::{AdamStep, adam, sum_of_squares};
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
 pub use random::Key;
-pub use residual::{add_dropout, add_dropout_rows};
 pub use rows::{pack_rows, unpack_rows};

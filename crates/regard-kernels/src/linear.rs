@@ -2,6 +2,8 @@
 
 use burn::tensor::{Int, Tensor, activation};
 
+use crate::{RowDropout, dropout_rows};
+
 /// `y = x W + b`, over the rows of a matrix.
 ///
 /// # Shapes
@@ -31,22 +33,15 @@ pub fn linear_relu(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> 
 }
 
 fn activated(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, relu: bool) -> Tensor<2> {
-    let ([_, d_in], [expected, d_out]) = (x.dims(), weight.dims());
-    assert_eq!(
-        d_in, expected,
-        "linear: expected rows of width {expected}, got {d_in}"
-    );
-    check_bias("linear", bias.as_ref(), d_out);
+    check_widths(&x, &weight, bias.as_ref());
     #[cfg(feature = "flex")]
     {
-        use crate::flex::{LinearOp, Operand, apply};
-        let operands = (
-            Operand::new(&x),
-            Operand::new(&weight),
-            bias_operand(bias.as_ref(), &weight),
-        );
-        if let (Some(x), Some(weight), Some(bias)) = operands {
-            return apply(LinearOp { relu }, [x, weight, bias]);
+        let op = crate::flex::LinearOp {
+            relu,
+            dropout: None,
+        };
+        if let Some(y) = fused(op, &x, &weight, bias.as_ref(), None) {
+            return y;
         }
     }
     let y = x.matmul(weight);
@@ -55,6 +50,96 @@ fn activated(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, relu: boo
         None => y,
     };
     if relu { activation::relu(y) } else { y }
+}
+
+/// `y = r + dropout(x W + b)`: [`linear`], then the sum of a residual connection, in one pass over the result.
+///
+/// # Shapes
+///
+/// As [`linear`]; `residual: [N, D_out]`; without a dropout nothing is dropped.
+///
+/// # Panics
+///
+/// If widths or numbers of rows differ, or the dropout's probability is none.
+///
+/// # Differences
+///
+/// PyTorch, burn: no counterpart; the composition is the same function, its draws come from a global generator there.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_kernels::linear_add;
+///
+/// let device = Device::flex();
+/// let [r, x, weight] = [[[5.0]], [[2.0]], [[3.0]]].map(|value| Tensor::from_floats(value, &device));
+/// assert_eq!(linear_add(r, x, weight, None, None).into_scalar::<f32>(), 11.0);
+/// ```
+pub fn linear_add(
+    residual: Tensor<2>,
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    dropout: Option<RowDropout>,
+) -> Tensor<2> {
+    check_widths(&x, &weight, bias.as_ref());
+    let expected = [x.dims()[0], weight.dims()[1]];
+    assert_eq!(
+        residual.dims(),
+        expected,
+        "linear_add: expected a residual of shape {expected:?}, got {:?}",
+        residual.dims()
+    );
+    if let Some(dropout) = &dropout {
+        dropout.check("linear_add", expected[0]);
+    }
+    #[cfg(feature = "flex")]
+    {
+        let op = crate::flex::LinearOp {
+            relu: false,
+            dropout: dropout.clone(),
+        };
+        if let Some(y) = fused(op, &x, &weight, bias.as_ref(), Some(&residual)) {
+            return y;
+        }
+    }
+    let y = linear(x, weight, bias);
+    match dropout {
+        Some(dropout) => residual + dropout_rows(y, &dropout),
+        None => residual + y,
+    }
+}
+
+#[cfg(feature = "flex")]
+fn fused(
+    op: crate::flex::LinearOp,
+    x: &Tensor<2>,
+    weight: &Tensor<2>,
+    bias: Option<&Tensor<1>>,
+    residual: Option<&Tensor<2>>,
+) -> Option<Tensor<2>> {
+    use crate::flex::{Operand, apply};
+    let residual = match residual {
+        Some(residual) => Operand::new(residual),
+        None => Operand::new(&Tensor::<2>::zeros([0, 0], &x.device().without_autodiff())),
+    };
+    let operands = [
+        Operand::new(x)?,
+        Operand::new(weight)?,
+        bias_operand(bias, weight)?,
+        residual?,
+    ];
+    Some(apply(op, operands))
+}
+
+fn check_widths(x: &Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) {
+    let ([_, d_in], [expected, d_out]) = (x.dims(), weight.dims());
+    assert_eq!(
+        d_in, expected,
+        "linear: expected rows of width {expected}, got {d_in}"
+    );
+    check_bias("linear", bias, d_out);
 }
 
 pub(crate) fn check_bias(operation: &str, bias: Option<&Tensor<1>>, expected: usize) {

@@ -47,7 +47,7 @@ pub use projected::ProjectedMemory;
 pub use self_attention::MultiHeadSelfAttention;
 pub use window::sliding_window_attention;
 
-use crate::{AttentionMask, AttentionOutput, Layout, Pass};
+use crate::{AttentionMask, AttentionOutput, Layout, Mapped, Pass};
 
 /// The options of a layer that is called with a mask and a pass.
 pub(crate) fn options(
@@ -58,22 +58,22 @@ pub(crate) fn options(
 ) -> AttentionOptions {
     AttentionOptions {
         mask,
-        dropout: pass.at("attention").attention_dropout(dropout),
+        dropout: pass.at("attention").drawn(dropout),
         weights: pass.wants_attention(),
         ..AttentionOptions::new(n_heads)
     }
 }
 
 /// A whole sequence `[B, T, D]` through the form of a layer that works on its rows.
-fn by_rows(
+fn by_rows<'a>(
     x: Tensor<3>,
-    attend: impl FnOnce(Tensor<2>, &Layout) -> (Tensor<2>, Option<Tensor<4>>),
+    attend: impl FnOnce(Tensor<2>, &Layout) -> (Mapped<'a>, Option<Tensor<4>>),
 ) -> AttentionOutput {
     let [batch, length, _] = x.dims();
     let layout = Layout::dense(batch, length);
     let (context, weights) = attend(layout.flatten(x), &layout);
     AttentionOutput {
-        context: layout.unflatten(context),
+        context: layout.unflatten(context.value()),
         weights,
     }
 }

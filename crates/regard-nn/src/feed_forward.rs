@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, activation};
 use regard_kernels::{gated, gelu, gelu_tanh, silu};
 use serde::{Deserialize, Serialize};
 
-use crate::{Init, Linear};
+use crate::{Init, Linear, Mapped};
 
 /// What stands between the two maps of a [`FeedForward`].
 ///
@@ -127,6 +127,15 @@ impl FeedForward {
     ///
     /// If `x` has another width than D.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.of(x).value()
+    }
+
+    /// [`forward`](Self::forward), up to the last map.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has another width than D.
+    pub fn of(&self, x: Tensor<2>) -> Mapped<'_> {
         let inner = match self.activation {
             Activation::Relu => self.inner.forward_relu(x), // in one pass over the result
             Activation::Gelu => gelu(self.inner.forward(x)),
@@ -137,6 +146,6 @@ impl FeedForward {
             Activation::Geglu => gated(self.inner.forward(x), gelu),
             Activation::Swiglu => gated(self.inner.forward(x), silu),
         }; // [N, F]
-        self.outer.forward(inner)
+        self.outer.of(inner)
     }
 }

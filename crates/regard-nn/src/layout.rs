@@ -79,9 +79,12 @@ impl Layout {
         }
     }
 
-    /// The lengths of packed examples.
-    pub(crate) fn packed_lengths(&self) -> Option<&Arc<[usize]>> {
-        self.packed.as_ref()
+    /// How many rows each example has.
+    pub(crate) fn row_lengths(&self) -> Arc<[usize]> {
+        match &self.packed {
+            None => vec![self.length; self.batch].into(),
+            Some(lengths) => lengths.clone(),
+        }
     }
 
     /// `[N, W]` to `[B, L, W]`; where the rows are packed, padding is filled with zeros.

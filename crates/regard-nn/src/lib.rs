@@ -51,7 +51,7 @@ pub use embedding::Embedding;
 pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};
 pub use init::Init;
 pub use layout::Layout;
-pub use linear::Linear;
+pub use linear::{Linear, Mapped};
 pub use loss::{LossSum, cross_entropy};
 pub use model::{Model, ModelConfig};
 pub use norm::{LayerNorm, Norm, NormKind, RmsNorm};
@@ -66,7 +66,7 @@ pub use regard_kernels::{
     AttentionMask, AttentionOptions, AttentionOutput, Draws, Graph, Key, Normalizer, Window,
     attention, attention_from_scores, attention_weights, gumbel,
 };
-pub use residual::{Residual, ResidualConfig};
+pub use residual::{Residual, ResidualConfig, Summand};
 pub use seq2seq::{AttentionKind, AttentionMap, Decoded, Output, Rows, Seq2Seq, Step};
 pub use transformer::{
     PositionKind, ResidualForm, SelfAttentionKind, Transformer, TransformerConfig,

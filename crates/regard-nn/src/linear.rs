@@ -2,8 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use regard_kernels::{RowDropout, linear_add};
 
-use crate::Init;
+use crate::{Init, Summand};
 
 /// `y = x W + b`, over the rows of a matrix.
 ///
@@ -60,6 +61,11 @@ impl Linear {
         regard_kernels::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
     }
 
+    /// The map of `x: [N, D_in]`, not made yet: see [`Mapped`].
+    pub fn of(&self, x: Tensor<2>) -> Mapped<'_> {
+        Mapped { x, map: self }
+    }
+
     /// The map of every position, `[B, L, D_in]` to `[B, L, D_out]`.
     ///
     /// # Panics
@@ -87,5 +93,34 @@ impl Linear {
     /// If `x` has another width than `D_in`.
     pub fn forward_relu(&self, x: Tensor<2>) -> Tensor<2> {
         regard_kernels::linear_relu(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    }
+}
+
+/// A linear map that is still to be made, so that a residual connection makes map, dropout and sum in one operation.
+#[derive(Debug)]
+#[must_use = "nothing is computed before `value` or a residual connection asks for it"]
+pub struct Mapped<'a> {
+    x: Tensor<2>,
+    map: &'a Linear,
+}
+
+impl Mapped<'_> {
+    /// `x W + b`, `[N, D_out]`.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has another width than `D_in`.
+    pub fn value(self) -> Tensor<2> {
+        self.map.forward(self.x)
+    }
+}
+
+impl Summand for Mapped<'_> {
+    fn add_to(self, residual: Tensor<2>, dropout: Option<RowDropout>) -> Tensor<2> {
+        let (weight, bias) = (
+            self.map.weight.val(),
+            self.map.bias.as_ref().map(Param::val),
+        );
+        linear_add(residual, self.x, weight, bias, dropout)
     }
 }

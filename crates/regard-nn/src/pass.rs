@@ -1,7 +1,7 @@
 //! What one run through a model is for.
 
 use burn::tensor::Tensor;
-use regard_kernels::{Draws, Key, add_dropout, add_dropout_rows, dropout, dropout_rows};
+use regard_kernels::{Draws, Key, RowDropout, dropout};
 
 use crate::Layout;
 
@@ -72,34 +72,15 @@ impl Pass {
         }
     }
 
-    /// [`dropout`](Self::dropout) of rows `[N, W]`, whose draws depend on example and position, not on the layout.
-    pub fn dropout_rows(&self, x: Tensor<2>, layout: &Layout, p: f64) -> Tensor<2> {
-        match (self.draws, layout.packed_lengths()) {
-            (None, _) => x,
-            (Some(draws), Some(lengths)) => dropout_rows(x, lengths.clone(), p, draws),
-            (Some(draws), None) => layout.flatten(dropout(layout.unflatten(x), p, draws)),
-        }
+    /// Dropout with probability `p` and this pass' draws for rows `[N, W]`: the draws depend on example and position, not on
+    /// the layout. `None` when evaluating.
+    pub fn row_dropout(&self, layout: &Layout, p: f64) -> Option<RowDropout> {
+        let (p, draws) = self.drawn(p)?;
+        let lengths = layout.row_lengths();
+        Some(RowDropout { p, draws, lengths })
     }
 
-    /// `x + dropout(y)`, as [`dropout_rows`](Self::dropout_rows).
-    pub fn add_dropout_rows(
-        &self,
-        x: Tensor<2>,
-        y: Tensor<2>,
-        layout: &Layout,
-        p: f64,
-    ) -> Tensor<2> {
-        match (self.draws, layout.packed_lengths()) {
-            (None, _) => x + y,
-            (Some(draws), Some(lengths)) => add_dropout_rows(x, y, lengths.clone(), p, draws),
-            (Some(draws), None) => {
-                let (x, y) = (layout.unflatten(x), layout.unflatten(y));
-                layout.flatten(add_dropout(x, y, p, draws))
-            }
-        }
-    }
-
-    pub(crate) fn attention_dropout(&self, p: f64) -> Option<(f64, Draws)> {
+    pub(crate) fn drawn(&self, p: f64) -> Option<(f64, Draws)> {
         self.draws.filter(|_| p > 0.0).map(|draws| (p, draws))
     }
 

@@ -4,6 +4,8 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use regard_kernels::{RowDropout, dropout_rows};
+
 use crate::{Init, Layout, Norm, NormKind, Pass};
 
 /// Width and form of a [`Residual`].
@@ -23,6 +25,21 @@ pub struct ResidualConfig {
     /// The norm's epsilon, above 0. Default 1e-5, as PyTorch's layer norm.
     #[config(default = 1e-5)]
     pub epsilon: f64,
+}
+
+/// What a residual connection adds: a tensor; or, to make both in one operation, a [`Mapped`](crate::Mapped).
+pub trait Summand {
+    /// `residual + dropout(self)`, all `[N, D]`.
+    fn add_to(self, residual: Tensor<2>, dropout: Option<RowDropout>) -> Tensor<2>;
+}
+
+impl Summand for Tensor<2> {
+    fn add_to(self, residual: Tensor<2>, dropout: Option<RowDropout>) -> Tensor<2> {
+        match dropout {
+            Some(dropout) => residual + dropout_rows(self, &dropout),
+            None => residual + self,
+        }
+    }
 }
 
 /// A sub-layer `f` with its norm, dropout and residual sum.
@@ -93,21 +110,18 @@ impl Residual {
     }
 
     /// `x: [N, D]` to `[N, D]`, around `f`.
-    pub fn forward(
+    pub fn forward<S: Summand>(
         &self,
         x: Tensor<2>,
         layout: &Layout,
         pass: &Pass,
-        f: impl FnOnce(Tensor<2>) -> Tensor<2>,
+        f: impl FnOnce(Tensor<2>) -> S,
     ) -> Tensor<2> {
-        let pass = pass.at("residual");
-        let sum = |x, y| pass.add_dropout_rows(x, y, layout, self.dropout);
+        let dropout = pass.at("residual").row_dropout(layout, self.dropout);
         if self.pre_norm {
-            let y = f(self.norm.forward(x.clone()));
-            sum(x, y)
+            f(self.norm.forward(x.clone())).add_to(x, dropout)
         } else {
-            let y = f(x.clone());
-            self.norm.forward(sum(x, y))
+            self.norm.forward(f(x.clone()).add_to(x, dropout))
         }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
+use regard_kernels::dropout_rows;
 
 pub use choices::{PositionKind, ResidualForm, SelfAttentionKind, Tying};
 pub use config::TransformerConfig;
@@ -178,8 +179,13 @@ impl Transformer {
         pass: &Pass,
     ) -> Tensor<2> {
         let x = positions.add(embedding.forward(ids), layout, offset);
-        let pass = pass.at("embedding");
-        pass.dropout_rows(x, layout, self.embedding_dropout)
+        match pass
+            .at("embedding")
+            .row_dropout(layout, self.embedding_dropout)
+        {
+            Some(dropout) => dropout_rows(x, &dropout),
+            None => x,
+        }
     }
 
     fn encode_with_maps(

@@ -1,15 +1,22 @@
-//! `y = act(x W + b)` with bias and activation applied while the product is warm.
+//! `y = r + dropout(act(x W + b))`: everything behind the product is done while its rows are warm.
+
+#![expect(
+    clippy::inline_always,
+    reason = "a function gets the instruction set of the loop that it is inlined into, or none"
+)]
 
 use burn::backend::flex::FlexTensor;
 
 use super::matrix::{Matrix, plain, product, product_then};
-use super::simd::{column_sums, for_rows, vectorized};
+use super::simd::{summed_rows, vectorized};
 use super::{FusedOp, elements, matrix_shape, tensor};
+use crate::dropout::RowDropout;
 
-/// Operands: `x [N, D_in]`, `W [D_in, D_out]`, `b [D_out]` or empty.
+/// Operands: `x [N, D_in]`, `W [D_in, D_out]`, `b [D_out]` or empty, `r [N, D_out]` or empty.
 #[derive(Clone, Debug)]
 pub(crate) struct LinearOp {
     pub(crate) relu: bool,
+    pub(crate) dropout: Option<RowDropout>,
 }
 
 #[derive(Clone, Debug)]
@@ -17,43 +24,86 @@ pub(crate) struct Saved {
     x: FlexTensor,
     weight: FlexTensor,
     bias: bool,
+    residual: bool,
     /// The result, where the activation's derivative is read off it.
     y: Option<FlexTensor>,
 }
 
-impl FusedOp<3> for LinearOp {
+impl LinearOp {
+    /// The gradient of the product from that of the result, and its sum over the rows if there is a bias.
+    fn of_product(&self, gradient: FlexTensor, saved: &Saved) -> (FlexTensor, Vec<f32>) {
+        let [_, columns] = matrix_shape(&gradient);
+        let y = saved.y.as_ref().map_or(&[][..], elements);
+        let dropout = self.dropout.as_ref().map(RowDropout::rows);
+        if !saved.bias && !self.relu && dropout.is_none() {
+            return (gradient, Vec::new());
+        }
+        let n_sums = if saved.bias { columns } else { 0 };
+        summed_rows(
+            gradient,
+            columns,
+            n_sums,
+            #[inline(always)]
+            |number, g, sums| {
+                let y = y.get(number * columns..).unwrap_or_default();
+                for (g, &y) in g.iter_mut().zip(y) {
+                    *g = if y > 0.0 { *g } else { 0.0 };
+                }
+                if let Some(dropout) = &dropout {
+                    dropout.row(number).apply(g);
+                }
+                for (sum, g) in sums.iter_mut().zip(g.iter()) {
+                    *sum += g;
+                }
+            },
+        )
+    }
+}
+
+impl FusedOp<4> for LinearOp {
     const NAMES: [&'static str; 2] = ["linear", "linear, backward"];
 
     type Saved = Saved;
 
     fn forward(
         &self,
-        [x, weight, bias]: [FlexTensor; 3],
+        [x, weight, bias, residual]: [FlexTensor; 4],
         tracked: bool,
     ) -> (FlexTensor, Option<Saved>) {
-        let (x, weight, bias) = (plain(x), plain(weight), bias.to_contiguous());
+        let (x, weight) = (plain(x), plain(weight));
+        let (bias, residual) = (bias.to_contiguous(), residual.to_contiguous());
         let (rows, columns) = (x.layout().shape()[0], weight.layout().shape()[1]);
-        let bias = elements(&bias);
-        let y = product_then(Matrix::of(&x), Matrix::of(&weight), |_, block| {
+        let (b, r) = (elements(&bias), elements(&residual));
+        let dropout = self.dropout.as_ref().map(RowDropout::rows);
+        let y = product_then(Matrix::of(&x), Matrix::of(&weight), |first, block| {
             vectorized(|| {
-                for row in block.chunks_exact_mut(columns) {
-                    for (y, b) in row.iter_mut().zip(bias) {
+                for (number, y) in (first..).zip(block.chunks_exact_mut(columns)) {
+                    for (y, b) in y.iter_mut().zip(b) {
                         *y += b;
                     }
                     if self.relu {
-                        for y in row {
+                        for y in y.iter_mut() {
                             *y = y.max(0.0);
+                        }
+                    }
+                    // Empty if there is nothing to add.
+                    let r = r.get(number * columns..).unwrap_or_default();
+                    if let Some(dropout) = &dropout {
+                        dropout.row(number).apply_and_add(y, r);
+                    } else {
+                        for (y, r) in y.iter_mut().zip(r) {
+                            *y += r;
                         }
                     }
                 }
             });
         });
-        let has_bias = !bias.is_empty();
         let y = tensor(y, [rows, columns]);
         let saved = tracked.then(|| Saved {
             x,
             weight,
-            bias: has_bias,
+            bias: !b.is_empty(),
+            residual: !r.is_empty(),
             y: self.relu.then(|| y.clone()),
         });
         (y, saved)
@@ -63,15 +113,20 @@ impl FusedOp<3> for LinearOp {
         &self,
         saved: Saved,
         gradient: FlexTensor,
-        wanted: [bool; 3],
-    ) -> [Option<FlexTensor>; 3] {
+        wanted: [bool; 4],
+    ) -> [Option<FlexTensor>; 4] {
         let gradient = gradient.to_contiguous();
         let shape = matrix_shape(&gradient);
-        let gradient = match &saved.y {
-            Some(y) => through_relu(elements(&gradient), elements(y), shape),
-            None => gradient,
-        };
         let [_, columns] = shape;
+        let empty = || tensor(Vec::new(), [0]);
+        let residual = wanted[3].then(|| {
+            if saved.residual {
+                gradient.clone()
+            } else {
+                empty()
+            }
+        });
+        let (gradient, sums) = self.of_product(gradient, &saved);
         let g = Matrix::new(elements(&gradient), shape);
         let (x, weight) = (Matrix::of(&saved.x), Matrix::of(&saved.weight));
         let dx = wanted[0].then(|| {
@@ -88,26 +143,11 @@ impl FusedOp<3> for LinearOp {
         });
         let db = wanted[2].then(|| {
             if saved.bias {
-                tensor(column_sums(elements(&gradient), columns), [columns])
+                tensor(sums, [columns])
             } else {
-                tensor(Vec::new(), [0])
+                empty()
             }
         });
-        [dx, dw, db]
+        [dx, dw, db, residual]
     }
-}
-
-/// The gradient where `y` is above 0, and 0 elsewhere.
-fn through_relu(gradient: &[f32], y: &[f32], shape: [usize; 2]) -> FlexTensor {
-    let mut passed = gradient.to_vec();
-    let width = shape[1];
-    for_rows(&mut passed, width, |row, block| {
-        let y = &y[row * width..][..block.len()];
-        vectorized(|| {
-            for (g, &y) in block.iter_mut().zip(y) {
-                *g = if y > 0.0 { *g } else { 0.0 };
-            }
-        });
-    });
-    tensor(passed, shape)
 }

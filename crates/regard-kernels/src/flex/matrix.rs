@@ -146,7 +146,10 @@ pub(super) fn product_then(
     let size = size_of_product(lhs, rhs);
     let mut output = Vec::with_capacity(size);
     let start = Output(output.as_mut_ptr());
-    let tasks = rayon::current_num_threads() * lhs.rows.div_ceil(rayon::current_num_threads() * FINISHED_TOGETHER);
+    let tasks = rayon::current_num_threads()
+        * lhs
+            .rows
+            .div_ceil(rayon::current_num_threads() * FINISHED_TOGETHER);
     // A multiple of the rows that the product holds in registers.
     let step = lhs.rows.div_ceil(tasks).next_multiple_of(6);
     let block = |i: usize| {
@@ -156,7 +159,15 @@ pub(super) fn product_then(
         // block's and writes all of them, so they are initialised when they become a slice.
         unsafe {
             let block = start.get().add(rows.start * columns);
-            run(block, columns, lhs.rows(rows.clone()), rhs, 0.0, 1.0, Cores::One);
+            run(
+                block,
+                columns,
+                lhs.rows(rows.clone()),
+                rhs,
+                0.0,
+                1.0,
+                Cores::One,
+            );
             finish(rows.start, std::slice::from_raw_parts_mut(block, size));
         }
     };

@@ -7,7 +7,9 @@ use regard_kernels::cross_attention;
 use super::by_rows;
 use super::multi_head::{Heads, QueryKeyNorm, split_columns};
 use super::projected::Groups;
-use crate::{AttentionMask, AttentionOutput, Init, Layout, Linear, MultiHeadAttentionConfig, Pass};
+use crate::{
+    AttentionMask, AttentionOutput, Init, Layout, Linear, Mapped, MultiHeadAttentionConfig, Pass,
+};
 
 /// A sequence attends to another.
 ///
@@ -129,7 +131,7 @@ impl MultiHeadCrossAttention {
         key_value: &Tensor<3>,
         mask: AttentionMask,
         pass: &Pass,
-    ) -> (Tensor<2>, Option<Tensor<4>>) {
+    ) -> (Mapped<'_>, Option<Tensor<4>>) {
         // Without order between queries, the hypotheses of a sentence are as good as positions of one row.
         let [memory_rows, s, _] = key_value.dims();
         let rows = [layout.batch(), layout.length()];
@@ -143,7 +145,7 @@ impl MultiHeadCrossAttention {
         let attended = cross_attention(query, key_value.clone(), options);
         let context = self
             .output
-            .forward(layout.flatten(groups.part(attended.context)));
+            .of(layout.flatten(groups.part(attended.context)));
         let weights = attended.weights.map(|weights| groups.part_weights(weights));
         (context, weights)
     }

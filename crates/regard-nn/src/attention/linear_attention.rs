@@ -12,7 +12,7 @@ pub use state::LinearAttentionState;
 
 use super::by_rows;
 use super::multi_head::split_columns;
-use crate::{AttentionMask, AttentionOutput, Init, Layout, Linear, Pass};
+use crate::{AttentionMask, AttentionOutput, Init, Layout, Linear, Mapped, Pass};
 
 use state::Operands;
 
@@ -191,7 +191,7 @@ impl LinearAttention {
         mask: AttentionMask,
         state: Option<&mut LinearAttentionState>,
         pass: &Pass,
-    ) -> (Tensor<2>, Option<Tensor<4>>) {
+    ) -> (Mapped<'_>, Option<Tensor<4>>) {
         let qkv = layout.unflatten(self.qkv.forward(x));
         let [query, key, value] = split_columns(&qkv, [qkv.dims()[2] / 3; 3]);
         let options = LinearAttentionOptions {
@@ -207,7 +207,7 @@ impl LinearAttention {
                 weights: None,
             },
         };
-        let context = self.output.forward(layout.flatten(attended.context));
+        let context = self.output.of(layout.flatten(attended.context));
         (context, attended.weights)
     }
 }

@@ -8,7 +8,8 @@ use regard_kernels::{BLOCKED, attention};
 use super::multi_head::split_columns;
 use super::{by_rows, options};
 use crate::{
-    AttentionMask, AttentionOptions, AttentionOutput, Init, KeyValueCache, Layout, Linear, Pass,
+    AttentionMask, AttentionOptions, AttentionOutput, Init, KeyValueCache, Layout, Linear, Mapped,
+    Pass,
 };
 
 /// [`attention`] over the keys of a sequence and M slots in front of them, which are the same for every row and visible to
@@ -273,7 +274,7 @@ impl MemorySelfAttention {
         mask: AttentionMask,
         cache: Option<&mut KeyValueCache>,
         pass: &Pass,
-    ) -> (Tensor<2>, Option<Tensor<4>>) {
+    ) -> (Mapped<'_>, Option<Tensor<4>>) {
         let qkv = layout.unflatten(self.qkv.forward(x));
         let [query, key, value] = split_columns(&qkv, [qkv.dims()[2] / 3; 3]);
         let (key, value) = match cache {
@@ -288,7 +289,7 @@ impl MemorySelfAttention {
             self.slot_value.val(),
             options(self.n_heads, mask, self.dropout, pass),
         );
-        let context = self.output.forward(layout.flatten(attended.context));
+        let context = self.output.of(layout.flatten(attended.context));
         (context, attended.weights)
     }
 }

@@ -7,7 +7,7 @@ use regard_kernels::{attention, self_attention};
 use super::by_rows;
 use super::multi_head::{Heads, QueryKeyNorm, split_columns};
 use crate::{
-    AttentionMask, AttentionOptions, AttentionOutput, Init, KeyValueCache, Layout, Linear,
+    AttentionMask, AttentionOptions, AttentionOutput, Init, KeyValueCache, Layout, Linear, Mapped,
     MultiHeadAttentionConfig, Pass, RelativeVectors, RelativeVectorsConfig, Rotary,
     sliding_window_attention,
 };
@@ -124,7 +124,7 @@ impl MultiHeadSelfAttention {
         bias: Option<Tensor<4>>,
         cache: Option<&mut KeyValueCache>,
         pass: &Pass,
-    ) -> (Tensor<2>, Option<Tensor<4>>) {
+    ) -> (Mapped<'_>, Option<Tensor<4>>) {
         let qkv = layout.unflatten(self.qkv.forward(x));
         let mut options = self.heads.options(self.windowed(mask), pass);
         options.bias = bias;
@@ -133,7 +133,7 @@ impl MultiHeadSelfAttention {
         } else {
             self.attend_apart(&qkv, cache, options)
         };
-        let context = self.output.forward(layout.flatten(attended.context));
+        let context = self.output.of(layout.flatten(attended.context));
         (context, attended.weights)
     }
 

@@ -82,7 +82,7 @@ impl DecoderLayer {
         let x = self
             .feed_forward_residual
             .forward(x, layout, &pass.at("feed_forward"), |x| {
-                self.feed_forward.forward(x)
+                self.feed_forward.of(x)
             });
         (x, LayerWeights { past, source })
     }

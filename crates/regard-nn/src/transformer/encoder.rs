@@ -92,7 +92,7 @@ impl EncoderLayer {
         let x = self
             .feed_forward_residual
             .forward(x, layout, &pass.at("feed_forward"), |x| {
-                self.feed_forward.forward(x)
+                self.feed_forward.of(x)
             });
         (x, weights)
     }

@@ -6,8 +6,8 @@ use burn::tensor::Tensor;
 use super::{PositionKind, SelfAttentionKind, TransformerConfig};
 use crate::{
     AttentionMask, Init, KeyValueCache, Layout, LinearAttention, LinearAttentionConfig,
-    LinearAttentionState, MemorySelfAttention, MemorySelfAttentionConfig, MultiHeadAttentionConfig,
-    MultiHeadSelfAttention, Pass, Rows,
+    LinearAttentionState, Mapped, MemorySelfAttention, MemorySelfAttentionConfig,
+    MultiHeadAttentionConfig, MultiHeadSelfAttention, Pass, Rows,
 };
 
 /// The self-attention of a layer.
@@ -92,7 +92,7 @@ impl SelfAttention {
         bias: Option<Tensor<4>>,
         past: Option<&mut Past>,
         pass: &Pass,
-    ) -> (Tensor<2>, Option<Tensor<4>>) {
+    ) -> (Mapped<'_>, Option<Tensor<4>>) {
         match self {
             Self::MultiHead(attention) => {
                 attention.attend(x, layout, mask, bias, past.map(Past::keys), pass)

@@ -60,7 +60,7 @@ fn a_cache_may_be_fed_in_pieces_of_any_length() {
             let range = start..start + added;
             let expected = whole.context.clone().slice([0..batch, range.clone()]);
             let name = format!("positions {range:?}, {form}");
-            assert_close(&vector(context), &vector(expected), 1e-5, &name);
+            assert_close(&vector(context.value()), &vector(expected), 1e-5, &name);
             let expected = weights
                 .clone()
                 .slice([0..batch, 0..H, range, 0..start + added]);
@@ -101,7 +101,7 @@ fn hypotheses_are_grouped_by_their_row_of_memory() {
     );
     let lengths: Vec<usize> = (0..rows).map(|row| lengths[row / beam]).collect();
     let expected = attention.forward(x, repeated, &AttentionMask::key_lengths(lengths), &pass);
-    assert_close(&vector(context), &vector(expected.context), 1e-5, "context");
+    assert_close(&vector(context.value()), &vector(expected.context), 1e-5, "context");
     let (weights, expected) = (
         weights.expect("asked for"),
         expected.weights.expect("asked for"),

@@ -33,7 +33,7 @@ fn attend(rows: usize, mask: AttentionMask) -> (Vec<f32>, Vec<f32>) {
         mask,
         &Pass::evaluation().with_attention(),
     );
-    (vector(context), vector(weights.expect("asked for")))
+    (vector(context.value()), vector(weights.expect("asked for")))
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn steps(config: &MultiHeadAttentionConfig, x: &Tensor<3>, pass: &Pass) -> Vec<f
         let x = x.clone().slice([0..1, t..t + 1]).flatten(0, 1);
         let (context, _) =
             attention.attend(x, &layout, causal.clone(), None, Some(&mut cache), pass);
-        vector(context)
+        vector(context.value())
     };
     (0..x.dims()[1]).flat_map(step).collect()
 }

@@ -46,7 +46,7 @@ impl Kind for LinearAttention {
             let x = query.clone().slice([0..batch, t..t + 1]).flatten(0, 1);
             let (mask, pass) = (AttentionMask::causal(), Pass::evaluation());
             let (context, _) = self.attend(x, &layout, mask, Some(&mut state), &pass);
-            layout.unflatten(context)
+            layout.unflatten(context.value())
         });
         Some(Tensor::cat(steps.collect(), 1))
     }

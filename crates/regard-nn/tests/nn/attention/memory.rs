@@ -47,7 +47,7 @@ impl Kind for MemorySelfAttention {
             let mask = AttentionMask::causal();
             let pass = Pass::evaluation();
             let (context, _) = self.attend(x, &layout, mask, Some(&mut cache), &pass);
-            layout.unflatten(context)
+            layout.unflatten(context.value())
         };
         Some(Tensor::cat((0..length).map(step).collect(), 1))
     }

@@ -45,7 +45,7 @@ impl Kind for Own {
             let mask = AttentionMask::causal();
             let (pass, cache) = (Pass::evaluation(), Some(&mut cache));
             let (context, _) = self.layer.attend(x, &layout, mask, None, cache, &pass);
-            layout.unflatten(context)
+            layout.unflatten(context.value())
         };
         Some(Tensor::cat((0..length).map(step).collect(), 1))
     }
@@ -75,7 +75,7 @@ impl Kind for MultiHeadCrossAttention {
             let mask = AttentionMask::none();
             let pass = Pass::evaluation();
             let (context, _) = self.attend(x, &layout, &key_value, mask, &pass);
-            layout.unflatten(context)
+            layout.unflatten(context.value())
         };
         Some(Tensor::cat((0..query.dims()[1]).map(step).collect(), 1))
     }

@@ -61,7 +61,7 @@ impl Kind for Windowed {
             let (context, _) = self
                 .heads
                 .attend(x, &layout, mask, None, Some(&mut cache), &pass);
-            layout.unflatten(context)
+            layout.unflatten(context.value())
         });
         Some(Tensor::cat(steps.collect(), 1))
     }
