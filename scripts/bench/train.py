@@ -4,7 +4,8 @@
 
 The recipe: encoder-decoder, pre-norm with a final norm, ReLU, all embeddings and the output map tied, sinusoids, residual and
 no other dropout 0.1, label smoothing 0.1, Adam, clipping of the global norm to 1; f32; packed projections and
-scaled_dot_product_attention. The last eighth of every source is padding, which is blocked, and computed like the rest.
+scaled_dot_product_attention. Padding (the last eighth of every source, or what --shortest leaves) is blocked and left out of
+the loss, and otherwise computed like the rest: PyTorch's layers know no other way.
 
 Prints one JSON object with the keys of `regard bench train --json`.
 """
@@ -91,12 +92,29 @@ class Transformer(nn.Module):
         return self.norms[1](x) @ self.embedding.weight.T
 
 
+def lengths(shape):
+    """Real tokens of each source and of each target."""
+    if shape.shortest is None:
+        return [shape.source_length - shape.source_length // 8] * shape.batch, [shape.target_length] * shape.batch
+    last = max(shape.batch - 1, 1)
+    return [
+        [longest - (longest - min(shape.shortest, longest)) * row // last for row in range(shape.batch)]
+        for longest in (shape.source_length, shape.target_length)
+    ]
+
+
+def is_real(lengths, length):
+    """Which of so many positions stand for a token, `[B, length]`."""
+    return torch.arange(length) < torch.tensor(lengths)[:, None]
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     defaults = {"layers": 3, "d-model": 256, "d-ff": 1024, "n-heads": 4, "vocabulary": 8000, "batch": 64,
                 "source-length": 32, "target-length": 32, "steps": 10, "threads": 2, "seed": 1}
     for name, value in defaults.items():
         arguments.add_argument(f"--{name}", type=int, default=value)
+    arguments.add_argument("--shortest", type=int, help="spread lengths evenly from so many real tokens; as regard")
     arguments.add_argument("--json", action="store_true", help="as regard; there is no other form")
     shape = arguments.parse_args()
     torch.set_num_threads(shape.threads)
@@ -104,12 +122,14 @@ def main():
 
     model = Transformer(shape)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.98), eps=1e-9)
-    real = torch.arange(shape.source_length) < shape.source_length - shape.source_length // 8
-    mask = real.expand(shape.batch, 1, 1, shape.source_length)
+    source_lengths, target_lengths = lengths(shape)
+    mask = is_real(source_lengths, shape.source_length)[:, None, None]
+    is_padding = ~is_real(target_lengths, shape.target_length)
     seconds = []
     for step in range(2 + shape.steps):
         ids = lambda length: torch.randint(shape.vocabulary, (shape.batch, length))
         source, target, output = ids(shape.source_length), ids(shape.target_length), ids(shape.target_length)
+        output.masked_fill_(is_padding, -100)  # what cross_entropy ignores
         begun = time.perf_counter()
         logits = model(source, target, mask)
         loss = functional.cross_entropy(logits.flatten(0, 1), output.flatten(), label_smoothing=0.1)
@@ -123,7 +143,7 @@ def main():
     median = statistics.median(seconds)
     print(json.dumps({
         "seconds_per_step": median,
-        "target_tokens_per_second": shape.batch * shape.target_length / median,
+        "target_tokens_per_second": sum(target_lengths) / median,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }))

@@ -168,11 +168,18 @@ mod tests {
     }
 
     #[test]
-    fn a_transposed_view_is_packed_as_what_it_shows() {
+    fn a_view_is_packed_as_what_it_shows() {
         let device = Device::flex();
         let x = counted([2, 2, 3], &device).swap_dims(1, 2); // [2, 3, 2]
         let y = pack_rows(x, vec![1, 3]).into_data();
         let expected = [1.0, 4.0, 7.0, 10.0, 8.0, 11.0, 9.0, 12.0];
+        assert_eq!(y.as_slice::<f32>().unwrap(), expected);
+
+        let x = counted([1, 4, 2], &device)
+            .slice([0..1, 1..4])
+            .expand([2, 3, 2]);
+        let y = pack_rows(x, vec![1, 2]).into_data();
+        let expected = [3.0, 4.0, 3.0, 4.0, 5.0, 6.0];
         assert_eq!(y.as_slice::<f32>().unwrap(), expected);
     }
 

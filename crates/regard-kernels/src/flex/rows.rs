@@ -27,14 +27,21 @@ pub(crate) struct UnpackOp {
 }
 
 fn pack(x: &FlexTensor, lengths: &[usize]) -> FlexTensor {
-    let x = x.to_contiguous();
-    let [_, length, width] = [0, 1, 2].map(|axis| x.layout().shape()[axis]);
-    let mut rest = elements(&x);
-    let examples = lengths.iter().map(|&real| {
-        let example;
-        (example, rest) = rest.split_at(length * width);
-        (&example[..real * width], 0)
-    });
+    let width = x.layout().shape()[2];
+    // An example that stands for all of them, as positions do, is a stride of 0.
+    let is_whole = |x: &FlexTensor| {
+        let strides = x.layout().strides();
+        strides[0] >= 0 && strides[1..] == [width.cast_signed(), 1]
+    };
+    let x = if is_whole(x) {
+        x.clone()
+    } else {
+        x.to_contiguous()
+    };
+    let stride = x.layout().strides()[0].unsigned_abs();
+    let values = &x.storage::<f32>()[x.layout().start_offset()..];
+    let examples = lengths.iter().enumerate();
+    let examples = examples.map(|(b, &real)| (&values[b * stride..][..real * width], 0));
     let rows: usize = lengths.iter().sum();
     tensor(side_by_side(examples.collect()), [rows, width])
 }

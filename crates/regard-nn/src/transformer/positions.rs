@@ -64,8 +64,13 @@ impl Positions {
             }
             (None, _) => return x,
         };
-        let sequences = [layout.batch(), layout.length(), d_model];
-        x + layout.flatten(positions.unsqueeze::<3>().expand(sequences))
+        let positions = positions.unsqueeze::<3>(); // [1, L, D]
+        if layout.packed_lengths().is_some() {
+            let sequences = [layout.batch(), layout.length(), d_model];
+            x + layout.flatten(positions.expand(sequences))
+        } else {
+            layout.flatten(layout.unflatten(x) + positions)
+        }
     }
 
     /// What the distance between query and key adds to the scores of `t` queries, the last at the last of `s` keys.

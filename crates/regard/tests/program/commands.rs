@@ -267,6 +267,57 @@ fn a_profile_accounts_for_the_whole_step() {
     );
 }
 
+/// Lengths of 8, 7, 5, 4 and 2 tokens leave 26 of 40 positions real.
+#[test]
+fn bench_multiplies_padding_only_if_told_to() {
+    let place = Place::new();
+    let measured = |padding: &[&str]| {
+        let shape = [
+            "bench",
+            "train",
+            "--json",
+            "--profile",
+            "--layers",
+            "1",
+            "--d-model",
+            "8",
+            "--d-ff",
+            "16",
+            "--n-heads",
+            "2",
+            "--vocabulary",
+            "20",
+            "--batch",
+            "5",
+            "--source-length",
+            "8",
+            "--target-length",
+            "8",
+            "--shortest",
+            "2",
+            "--steps",
+            "1",
+        ];
+        let printed = place.run(&[&shape, padding].concat()).succeeds();
+        let printed: Value = serde_json::from_str(&printed).unwrap();
+        let lines = printed["profile"]["lines"].as_array().unwrap();
+        let is_unpacked = lines.iter().any(|line| line["name"] == "padding rows");
+        (is_unpacked, printed["profile"]["gflop"].as_f64().unwrap())
+    };
+    let [skipped, computed, default] = [
+        ["--padding", "skipped"].as_slice(),
+        &["--padding", "computed"],
+        &[],
+    ]
+    .map(measured);
+    assert_eq!(default, skipped);
+    assert!(skipped.0 && !computed.0, "{skipped:?}, {computed:?}");
+    // The output map meets real tokens alone on either side.
+    let output = 3.0 * 2.0 * 26.0 * 8.0 * 20.0 / 1e9;
+    let share = (skipped.1 - output) / (computed.1 - output);
+    assert!((share - 26.0 / 40.0).abs() < 1e-9, "{share}");
+}
+
 #[test]
 fn bench_prints_its_keys() {
     let place = Place::new();
