@@ -50,10 +50,9 @@ impl FusedOp<3> for CrossEntropyOp {
         let transposed = !weight.is_contiguous();
 
         let (mut objective, mut nats) = (0.0, 0.0);
-        let grown = |size| if tracked { vec![0.0; size] } else { Vec::new() };
         let mut d_hidden: Vec<f32> = Vec::with_capacity(if tracked { h.len() } else { 0 });
-        let mut d_weight = grown(d_model * vocabulary);
-        let mut d_bias = grown(b.len());
+        let mut d_weight = Vec::new();
+        let mut d_bias = vec![0.0; b.len()];
         for (targets, h) in self.targets.chunks(CHUNK).zip(h.chunks(CHUNK * d_model)) {
             let h = Matrix::new(h, [targets.len(), d_model]);
             let mut logits = product(h, w);
@@ -74,13 +73,20 @@ impl FusedOp<3> for CrossEntropyOp {
                 } else {
                     (h.transposed(), g, vocabulary)
                 };
-                product_into(&mut d_weight, stride, lhs, rhs, [1.0, 1.0], Cores::All);
+                if d_weight.is_empty() {
+                    d_weight = product(lhs, rhs);
+                } else {
+                    product_into(&mut d_weight, stride, lhs, rhs, [1.0, 1.0], Cores::All);
+                }
                 if !d_bias.is_empty() {
                     for (sum, part) in d_bias.iter_mut().zip(column_sums(&logits, vocabulary)) {
                         *sum += part;
                     }
                 }
             }
+        }
+        if tracked {
+            d_weight.resize(d_model * vocabulary, 0.0); // where there are no rows
         }
         let saved = tracked.then(|| Saved {
             hidden: tensor(d_hidden, [rows, d_model]),
