@@ -7,7 +7,7 @@
 
 use burn::backend::flex::FlexTensor;
 
-use super::simd::{for_rows, sum, sum_pairs, sum_partial, vectorized};
+use super::simd::{new_rows, sum, sum_pairs, summed_rows};
 use super::{FusedOp, elements, matrix_shape, tensor};
 
 /// Operands: `x [N, D]`, `weight [D]`, and `bias [D]` or nothing.
@@ -51,20 +51,23 @@ impl FusedOp<3> for NormOp {
 
     fn forward(&self, inputs: [FlexTensor; 3], tracked: bool) -> (FlexTensor, Option<Saved>) {
         let [x, weight, bias] = inputs.map(|input| input.to_contiguous());
-        let [_, width] = matrix_shape(&x);
-        let mut y = elements(&x).to_vec();
-        let (w, mut b) = (elements(&weight), elements(&bias).to_vec());
+        let [rows, width] = matrix_shape(&x);
+        let (values, w) = (elements(&x), elements(&weight));
+        let mut b = elements(&bias).to_vec();
         b.resize(width, 0.0);
-        for_rows(&mut y, width, |_, block| {
-            vectorized(|| {
-                for row in block.chunks_exact_mut(width) {
-                    let (centre, inverse) = self.statistics(row);
-                    for ((x, w), b) in row.iter_mut().zip(w).zip(&b) {
-                        *x = (*x - centre) * inverse * w + b;
-                    }
+        let from = |row: usize| &values[row * width..][..width];
+        let y = new_rows(
+            rows,
+            width,
+            &from,
+            #[inline(always)]
+            |_, row| {
+                let (centre, inverse) = self.statistics(row);
+                for ((x, w), b) in row.iter_mut().zip(w).zip(&b) {
+                    *x = (*x - centre) * inverse * w + b;
                 }
-            });
-        });
+            },
+        );
         let y = tensor(y, x.layout().shape().clone());
         (y, tracked.then_some(Saved { x, weight }))
     }
@@ -75,52 +78,46 @@ impl FusedOp<3> for NormOp {
         gradient: FlexTensor,
         _: [bool; 3],
     ) -> [Option<FlexTensor>; 3] {
-        let gradient = gradient.to_contiguous();
-        let [rows, width] = matrix_shape(&saved.x);
-        let (x, w, g) = (
-            elements(&saved.x),
-            elements(&saved.weight),
-            elements(&gradient),
+        let [_, width] = matrix_shape(&saved.x);
+        let (x, w) = (elements(&saved.x), elements(&saved.weight));
+        // Sums of a block of rows: of the weight's gradient, then of the bias's.
+        let (dx, sums) = summed_rows(
+            gradient,
+            width,
+            2 * width,
+            #[inline(always)]
+            |row, g, sums| {
+                self.gradients(&x[row * width..][..width], w, g, sums.split_at_mut(width));
+            },
         );
-
-        // With n = (x - centre) / deviation and h = g w: dx = (h - centre(h) - n mean(h n)) / deviation.
-        let mut dx = g.to_vec();
-        for_rows(&mut dx, width, |first, block| {
-            let x = &x[first * width..][..block.len()];
-            vectorized(|| {
-                for (x, dx) in x.chunks_exact(width).zip(block.chunks_exact_mut(width)) {
-                    let (centre, inverse) = self.statistics(x);
-                    for (h, w) in dx.iter_mut().zip(w) {
-                        *h *= w;
-                    }
-                    let centre_h = self.centre(dx);
-                    let mean_hn =
-                        sum_pairs(dx, x, |h, x| h * (x - centre)) * inverse / width as f32;
-                    for (h, x) in dx.iter_mut().zip(x) {
-                        *h = (*h - centre_h - (x - centre) * inverse * mean_hn) * inverse;
-                    }
-                }
-            });
-        });
-        let sums = sum_partial(rows, 2 * width, |range, sums| {
-            let (dw, db) = sums.split_at_mut(width);
-            let block = range.start * width..range.end * width;
-            for (x, g) in x[block.clone()]
-                .chunks_exact(width)
-                .zip(g[block].chunks_exact(width))
-            {
-                let (centre, inverse) = self.statistics(x);
-                for (((dw, db), x), g) in dw.iter_mut().zip(db.iter_mut()).zip(x).zip(g) {
-                    *dw += g * (x - centre) * inverse;
-                    *db += g;
-                }
-            }
-        });
         let (dw, db) = sums.split_at(width);
         [
-            Some(tensor(dx, saved.x.layout().shape().clone())),
+            Some(dx),
             Some(tensor(dw.to_vec(), [width])),
             Some(tensor(db.to_vec(), [width])),
         ]
+    }
+}
+
+impl NormOp {
+    /// Makes the gradient of a row of the result that of the row itself, and adds to those of weight and bias.
+    #[inline(always)]
+    fn gradients(&self, x: &[f32], w: &[f32], g: &mut [f32], (dw, db): (&mut [f32], &mut [f32])) {
+        // Loops over slices side by side, and sums by themselves: what vectorises.
+        let (centre, inverse) = self.statistics(x);
+        for (((dw, db), x), g) in dw.iter_mut().zip(db).zip(x).zip(g.iter()) {
+            *dw += g * ((x - centre) * inverse);
+            *db += g;
+        }
+        // With n = (x - centre) / deviation and h = g w: dx = (h - centre(h) - n mean(h n)) / deviation.
+        for (g, w) in g.iter_mut().zip(w) {
+            *g *= w;
+        }
+        let centre_h = self.centre(g);
+        let covariance = sum_pairs(g, x, |h, x| h * (x - centre)) / x.len() as f32;
+        let slope = covariance * inverse * inverse;
+        for (h, x) in g.iter_mut().zip(x) {
+            *h = (*h - centre_h - (x - centre) * slope) * inverse;
+        }
     }
 }

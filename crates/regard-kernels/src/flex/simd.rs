@@ -5,12 +5,18 @@
     reason = "a function gets the instruction set of the loop that it is inlined into, or none"
 )]
 
+use std::mem::MaybeUninit;
+
+use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
+
+use super::{elements, matrix_shape, tensor};
 
 /// Elements a task handles at least; below it, handing work to another core costs more than it gains.
 const TASK: usize = 1 << 14;
 
-/// Runs `f`, compiled for the machine's best instruction set. Everything in `f` must be inlined to profit.
+/// Runs `f`, compiled for the machine's best instruction set. Everything in `f` must be inlined to profit, and so must `f`
+/// itself: a closure of more than a few lines is not, unless it says `#[inline(always)]`.
 #[inline]
 pub(super) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     // The instruction set changes speed only: no fused multiply-add is formed unless it is written.
@@ -38,15 +44,165 @@ pub(super) fn for_rows(output: &mut [f32], width: usize, f: impl Fn(usize, &mut 
         .for_each(|(block, chunk)| f(block * rows, chunk));
 }
 
+/// A block of rows: of a tensor, to be changed, or of memory that is still to be written.
+enum Block<'a> {
+    Old(&'a mut [f32]),
+    New(&'a mut [MaybeUninit<f32>]),
+}
+
+/// Where row `i` of the result begins as a copy of row `from(i)`.
+type Origin<'a> = &'a (dyn Fn(usize) -> &'a [f32] + Sync);
+
+/// Calls `f` on each row of the blocks, with its number and with `n_sums` numbers to add to. These begin at 0 in each block
+/// and are added in the order of blocks.
+///
+/// `f` is run as [`vectorized`] runs it.
+fn each_row(
+    blocks: Vec<Block<'_>>,
+    width: usize,
+    n_sums: usize,
+    from: Origin<'_>,
+    f: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let step = rows_per_task(width);
+    let task = |(number, mut block): (usize, Block<'_>)| {
+        let mut sums = vec![0.0; n_sums];
+        let size = match &block {
+            Block::Old(values) => values.len(),
+            Block::New(values) => values.len(),
+        };
+        vectorized(
+            #[inline(always)]
+            || {
+                for (i, at) in (0..size).step_by(width).enumerate() {
+                    let row = number * step + i;
+                    let values = match &mut block {
+                        Block::Old(values) => &mut values[at..at + width],
+                        Block::New(values) => values[at..at + width].write_copy_of_slice(from(row)),
+                    };
+                    f(row, values, &mut sums);
+                }
+            },
+        );
+        sums
+    };
+    let partial: Vec<Vec<f32>> = if blocks.len() > 1 {
+        blocks.into_par_iter().enumerate().map(task).collect()
+    } else {
+        blocks.into_iter().enumerate().map(task).collect()
+    };
+    added(n_sums, &partial)
+}
+
+/// The sum of vectors of `width` elements, in their order.
+fn added(width: usize, vectors: &[Vec<f32>]) -> Vec<f32> {
+    let mut total = vec![0.0; width];
+    for vector in vectors {
+        for (total, value) in total.iter_mut().zip(vector) {
+            *total += value;
+        }
+    }
+    total
+}
+
+/// New rows of `width` elements: row `i` begins as a copy of `from(i)`, which `f` then works on while it is in the first
+/// cache. Memory is neither zeroed before nor gone through twice.
+pub(super) fn new_rows(
+    rows: usize,
+    width: usize,
+    from: Origin<'_>,
+    f: impl Fn(usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    new_summed_rows(
+        rows,
+        width,
+        0,
+        from,
+        #[inline(always)]
+        |row, values, _| f(row, values),
+    )
+    .0
+}
+
+/// As [`new_rows`], with `n_sums` sums over all rows, to which `f` adds.
+#[expect(
+    unsafe_code,
+    reason = "no safe function writes the capacity of a vector in parallel"
+)]
+fn new_summed_rows(
+    rows: usize,
+    width: usize,
+    n_sums: usize,
+    from: Origin<'_>,
+    f: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+) -> (Vec<f32>, Vec<f32>) {
+    let size = rows * width;
+    let mut output = Vec::with_capacity(size);
+    let spare = &mut output.spare_capacity_mut()[..size];
+    let blocks = spare.chunks_mut(block_size(width)).map(Block::New);
+    let sums = each_row(blocks.collect(), width, n_sums, from, f);
+    // SAFETY: the blocks are whole rows and cover the first `size` elements, and each row has been written:
+    // `write_copy_of_slice` writes all of a slice, or panics.
+    unsafe { output.set_len(size) };
+    (output, sums)
+}
+
+/// Calls `f` on each row of a tensor, with its number: in place if nothing else owns the memory, otherwise on a copy.
+pub(super) fn mapped_rows(
+    input: FlexTensor,
+    width: usize,
+    f: impl Fn(usize, &mut [f32]) + Sync,
+) -> FlexTensor {
+    summed_rows(
+        input,
+        width,
+        0,
+        #[inline(always)]
+        |row, values, _| f(row, values),
+    )
+    .0
+}
+
+/// As [`mapped_rows`], with `n_sums` sums over all rows, to which `f` adds.
+pub(super) fn summed_rows(
+    input: FlexTensor,
+    width: usize,
+    n_sums: usize,
+    f: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+) -> (FlexTensor, Vec<f32>) {
+    let mut output = input.to_contiguous();
+    drop(input); // may have been the other owner
+    if output.is_unique() {
+        let values: &mut [f32] = output.storage_mut();
+        let blocks = values.chunks_mut(block_size(width)).map(Block::Old);
+        let sums = each_row(blocks.collect(), width, n_sums, &|_| &[], f);
+        return (output, sums);
+    }
+    let (values, [rows, _]) = (elements(&output), matrix_shape(&output));
+    let from = |row: usize| &values[row * width..][..width];
+    let (values, sums) = new_summed_rows(rows, width, n_sums, &from, f);
+    (tensor(values, output.layout().shape().clone()), sums)
+}
+
+/// Elements of a block of rows.
+fn block_size(width: usize) -> usize {
+    rows_per_task(width) * width.max(1)
+}
+
 /// The sum of the rows of a matrix, in an order that does not depend on the number of cores.
 pub(super) fn column_sums(values: &[f32], width: usize) -> Vec<f32> {
-    sum_partial(values.len() / width.max(1), width, |range, sums| {
-        for row in values[range.start * width..range.end * width].chunks_exact(width) {
-            for (sum, value) in sums.iter_mut().zip(row) {
-                *sum += value;
+    sum_partial(
+        values.len() / width.max(1),
+        width,
+        #[inline(always)]
+        |range, sums| {
+            for row in values[range.start * width..range.end * width].chunks_exact(width) {
+                for (sum, value) in sums.iter_mut().zip(row) {
+                    *sum += value;
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 /// Sums vectors of `width` elements over `rows`: `f` adds a range of rows to partial sums, which are added in order.
@@ -61,17 +217,14 @@ pub(super) fn sum_partial(
         .map(|block| {
             let mut sums = vec![0.0; width];
             let range = block * step..((block + 1) * step).min(rows);
-            vectorized(|| f(range, &mut sums));
+            vectorized(
+                #[inline(always)]
+                || f(range, &mut sums),
+            );
             sums
         })
         .collect();
-    let mut total = vec![0.0; width];
-    for sums in partial {
-        for (total, sum) in total.iter_mut().zip(sums) {
-            *total += sum;
-        }
-    }
-    total
+    added(width, &partial)
 }
 
 /// `e^x` to about one unit in the last place, exactly 0 below -80: no denormal number ever comes out, since
@@ -101,6 +254,15 @@ pub(super) fn exp(x: f32) -> f32 {
     if x < -80.0 { 0.0 } else { polynomial * scale }
 }
 
+/// Sixteen running sums as one. Not a part of the loop that made them, which the compiler would else cut into the narrow
+/// vectors that suit these few additions.
+#[inline(never)]
+fn folded(lanes: &[f32; 16]) -> f32 {
+    let eight: [f32; 8] = std::array::from_fn(|i| lanes[i] + lanes[i + 8]);
+    let four: [f32; 4] = std::array::from_fn(|i| eight[i] + eight[i + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
+}
+
 /// Largest element; several running maxima, so that they vectorise.
 #[inline(always)]
 pub(super) fn maximum(values: &[f32]) -> f32 {
@@ -128,7 +290,7 @@ pub(super) fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
             *lane += f(value);
         }
     }
-    lanes.iter().sum::<f32>() + rest.iter().map(|&value| f(value)).sum::<f32>()
+    folded(&lanes) + rest.iter().map(|&value| f(value)).sum::<f32>()
 }
 
 /// Sum of `f` over pairs of elements, as [`sum`].
@@ -142,7 +304,7 @@ pub(super) fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f3
         }
     }
     let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| f(a, b));
-    lanes.iter().sum::<f32>() + rest.sum::<f32>()
+    folded(&lanes) + rest.sum::<f32>()
 }
 
 /// Replaces scores by their softmax.
