@@ -47,15 +47,32 @@ pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, draws: Draws) -> Tensor<D> 
     }
     let shape = x.dims();
     let mut mask = vec![1.0; shape.iter().product()];
-    apply_mask(&mut mask, 0, &shape, p, draws);
+    if !mask.is_empty() {
+        let rows = DropoutRows::new(&shape, p, draws);
+        for (row, values) in mask.chunks_exact_mut(shape[D - 1]).enumerate() {
+            rows.row(row).apply(values);
+        }
+    }
     let like = (&x.device(), x.dtype());
     x * Tensor::from_data(TensorData::new(mask, shape), like)
 }
 
 /// The draws of one row of the last axis, for those who hold its elements in another order.
+///
+/// Element `i` is decided by a hash of the row's key, as two numbers `low` and `high` of 32 bits, and of `i`:
+///
+/// ```text
+/// z = (low + 0x9e3779b9 i) ^ high
+/// z = 0x21f0aaad (z ^ (z >> 16))
+/// z = 0x735a2d97 (z ^ (z >> 15))                           dropped where z < 2^32 p
+/// ```
+///
+/// All in 32 bits, sixteen of which fit the widest registers. The multipliers are those of a hash of 32 bits that was
+/// searched for the least bias: <https://github.com/skeeto/hash-prospector/issues/19>; its last step changes low bits, that
+/// a comparison of whole numbers has no use for, and is left out.
 #[derive(Clone, Copy, Debug)]
 pub struct DropoutRow {
-    key: Key,
+    key: [u32; 2],
     /// An element is dropped if its 32 bits are below this: probabilities are resolved to `2^-32`.
     threshold: u32,
     kept: f32,
@@ -70,92 +87,68 @@ impl DropoutRow {
         Self::of_key(key, p)
     }
 
+    #[inline(always)]
     fn of_key(key: Key, p: f64) -> Self {
         #[expect(clippy::cast_sign_loss, reason = "a probability is not negative")]
         let threshold = (p * 4_294_967_296.0) as u32;
         Self {
-            key,
+            key: key.halves(),
             threshold,
             kept: (1.0 / (1.0 - p)) as f32,
         }
     }
 
     /// By what [`dropout`] multiplies element `i` of the row: `0` or `1 / (1 - p)`.
-    pub fn factor(&self, i: usize) -> f32 {
-        let [even, odd] = halves(self.key.bits(i as u64 / 2));
-        self.of_half(if i.is_multiple_of(2) { even } else { odd })
-    }
-
     #[inline(always)]
-    fn of_half(&self, half: u32) -> f32 {
-        if half < self.threshold {
-            0.0
-        } else {
-            self.kept
-        }
+    pub fn factor(&self, i: usize) -> f32 {
+        let [low, high] = self.key;
+        let z = low.wrapping_add((i as u32).wrapping_mul(0x9e37_79b9)) ^ high;
+        let z = (z ^ (z >> 16)).wrapping_mul(0x21f0_aaad);
+        let z = (z ^ (z >> 15)).wrapping_mul(0x735a_2d97);
+        if z < self.threshold { 0.0 } else { self.kept }
     }
 
     /// Multiplies the elements of the row.
     #[inline(always)]
-    fn apply(&self, values: &mut [f32]) {
-        // Eight hashes at a time are what the widest registers hold.
-        let (blocks, rest) = values.as_chunks_mut::<16>();
-        let mut counter = 0;
-        for block in blocks {
-            let mut bits = [0; 8];
-            for (i, bits) in (0..).zip(&mut bits) {
-                *bits = self.key.bits(counter + i);
-            }
-            for (pair, bits) in block.as_chunks_mut::<2>().0.iter_mut().zip(bits) {
-                let [even, odd] = halves(bits);
-                pair[0] *= self.of_half(even);
-                pair[1] *= self.of_half(odd);
-            }
-            counter += 8;
+    pub(crate) fn apply(&self, values: &mut [f32]) {
+        for (i, value) in values.iter_mut().enumerate() {
+            *value *= self.factor(i);
         }
-        for pair in rest.chunks_mut(2) {
-            for (value, half) in pair.iter_mut().zip(halves(self.key.bits(counter))) {
-                *value *= self.of_half(half);
-            }
-            counter += 1;
+    }
+
+    /// Multiplies the elements of the row, and adds those of another.
+    #[inline(always)]
+    pub(crate) fn apply_and_add(&self, values: &mut [f32], addend: &[f32]) {
+        for (i, (value, addend)) in values.iter_mut().zip(addend).enumerate() {
+            *value = addend + *value * self.factor(i);
         }
     }
 }
 
-/// What two neighbouring elements draw from the same 64 bits.
-#[inline(always)]
-fn halves(bits: u64) -> [u32; 2] {
-    [(bits >> 32) as u32, bits as u32]
+/// The draws of the rows of a tensor's last axis.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DropoutRows<'a> {
+    /// All axes but the last.
+    outer: &'a [usize],
+    p: f64,
+    draws: Draws,
 }
 
-/// Multiplies rows of a tensor of the given shape, from row `first` of its last axis on, by `0` or `1 / (1 - p)`.
-#[inline(always)]
-pub(crate) fn apply_mask(values: &mut [f32], first: usize, shape: &[usize], p: f64, draws: Draws) {
-    let Some((&width, outer)) = shape.split_last() else {
-        return;
-    };
-    if values.is_empty() {
-        return;
+impl<'a> DropoutRows<'a> {
+    pub(crate) fn new(shape: &'a [usize], p: f64, draws: Draws) -> Self {
+        let outer = shape.split_last().map_or(shape, |(_, outer)| outer);
+        Self { outer, p, draws }
     }
-    // Rows that differ only in the index along the last of the outer axes have all but one step of their keys in common.
-    let (&last, before) = outer.split_last().unwrap_or((&1, &[]));
-    let mut group = None;
-    for (row, values) in (first..).zip(values.chunks_exact_mut(width)) {
-        let key = match group {
-            Some((number, key)) if number == row / last => key,
-            _ => row_key(row / last, before, draws),
-        };
-        group = Some((row / last, key));
-        let key = if before.is_empty() {
-            draws.key.nth(draws.first_row + row as u64)
-        } else {
-            key.nth((row % last) as u64)
-        };
-        DropoutRow::of_key(key, p).apply(values);
+
+    /// The draws of row `number`.
+    #[inline(always)]
+    pub(crate) fn row(&self, number: usize) -> DropoutRow {
+        DropoutRow::of_key(row_key(number, self.outer, self.draws), self.p)
     }
 }
 
 /// The key of row `row` of the last axis: that of its example, narrowed by the index along every further axis.
+#[inline(always)]
 pub(crate) fn row_key(row: usize, outer: &[usize], draws: Draws) -> Key {
     let Some((_, inner_axes)) = outer.split_first() else {
         return draws.key;
@@ -187,7 +180,10 @@ mod tests {
     fn an_example_meets_the_same_mask_in_every_batch() {
         let mask = |shape: [usize; 3], first_row| {
             let mut mask = vec![1.0; shape.iter().product()];
-            apply_mask(&mut mask, 0, &shape, 0.3, draws(first_row));
+            let rows = DropoutRows::new(&shape, 0.3, draws(first_row));
+            for (row, values) in mask.chunks_exact_mut(shape[2]).enumerate() {
+                rows.row(row).apply(values);
+            }
             mask
         };
         let whole = mask([4, 5, 7], 0);
@@ -207,8 +203,11 @@ mod tests {
     #[test]
     fn a_row_by_itself_has_the_draws_of_the_whole() {
         let shape = [2, 3, 5, 7];
+        let rows = DropoutRows::new(&shape, 0.3, draws(4));
         let mut whole = vec![1.0; 2 * 3 * 5 * 7];
-        apply_mask(&mut whole, 0, &shape, 0.3, draws(4));
+        for (row, values) in whole.chunks_exact_mut(7).enumerate() {
+            rows.row(row).apply(values);
+        }
         for (row, expected) in whole.chunks(7).enumerate() {
             let index = [row / 15, row / 5 % 3, row % 5];
             let row = DropoutRow::new(&index, 0.3, draws(4));
@@ -236,17 +235,104 @@ mod tests {
         assert_eq!(double.cast(DType::F32).into_data(), single.into_data());
     }
 
+    const WIDTH: usize = 512;
+
+    /// Which elements of 1,000 rows are dropped.
+    fn dropped(p: f64, draws: Draws) -> Vec<Vec<bool>> {
+        let shape = [50, 20, WIDTH];
+        let rows = DropoutRows::new(&shape, p, draws);
+        let of_row = |row: DropoutRow| (0..WIDTH).map(|i| row.factor(i) == 0.0).collect();
+        (0..1000).map(|number| of_row(rows.row(number))).collect()
+    }
+
+    /// How far a count of `n` events of probability `p` lies from its mean, in standard deviations.
+    fn deviation(count: usize, n: usize, p: f64) -> f64 {
+        (count as f64 - n as f64 * p) / (n as f64 * p * (1.0 - p)).sqrt()
+    }
+
     #[test]
-    fn dropped_share_is_p_and_the_mean_is_kept() {
-        let device = Device::flex();
-        let ones = Tensor::<3>::ones([50, 20, 100], &device);
-        let y = dropout(ones, 0.2, draws(0));
-        let values = y.into_data();
+    fn the_mean_is_kept() {
+        let ones = Tensor::<3>::ones([50, 20, 100], &Device::flex());
+        let values = dropout(ones, 0.2, draws(0)).into_data();
         let values = values.as_slice::<f32>().unwrap();
-        let n = values.len() as f64;
-        let zeros = values.iter().filter(|&&v| v == 0.0).count() as f64;
-        // Five standard errors of a share of 0.2.
-        assert!((zeros / n - 0.2).abs() < 5.0 * 0.4 / n.sqrt());
         assert!(values.iter().all(|&v| v == 0.0 || (v - 1.25).abs() < 1e-6));
+    }
+
+    #[test]
+    fn rows_and_columns_are_dropped_from_as_coins_would() {
+        for p in [0.003, 0.1, 0.5, 0.9] {
+            let rows = dropped(p, draws(0));
+            let of_row = |row: &Vec<bool>| row.iter().filter(|&&dropped| dropped).count();
+            let of_column = |i: usize| rows.iter().filter(|row| row[i]).count();
+            let rows: Vec<usize> = rows.iter().map(of_row).collect();
+            let columns: Vec<usize> = (0..WIDTH).map(of_column).collect();
+            let total = deviation(rows.iter().sum(), 1000 * WIDTH, p);
+            assert!(
+                total.abs() < 5.0,
+                "p {p}: the share is {total} deviations off"
+            );
+            // The sum of squared deviations of n counts has mean n and deviation sqrt(2 n), or a little more where p is
+            // small: too even would be as wrong as too uneven.
+            for (counts, of) in [(&rows, WIDTH), (&columns, 1000)] {
+                let n = counts.len() as f64;
+                let squares: f64 = counts.iter().map(|&c| deviation(c, of, p).powi(2)).sum();
+                let off = (squares - n) / (2.0 * n + n / (of as f64 * p * (1.0 - p))).sqrt();
+                assert!(
+                    off.abs() < 5.0,
+                    "p {p}: {n} counts are {off} deviations off"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn draws_of_two_places_are_independent() {
+        for p in [0.1, 0.5] {
+            let rows = dropped(p, draws(0));
+            let other_key = Draws {
+                key: Key::new(4),
+                ..draws(0)
+            };
+            let others = dropped(p, other_key);
+            // Pairs of one row, of rows that follow each other, and of the same place under two keys.
+            let check = |a: &[Vec<bool>], b: &[Vec<bool>], shift: usize, what: &str| {
+                let pairs = a.iter().zip(b).flat_map(|(a, b)| a.iter().zip(&b[shift..]));
+                let (mut n, mut both) = (0, 0);
+                for (&a, &b) in pairs {
+                    n += 1;
+                    both += usize::from(a && b);
+                }
+                let off = deviation(both, n, p * p);
+                // Neighbouring pairs share an element, which makes a count vary more, by less than half.
+                assert!(
+                    off.abs() < 7.0,
+                    "p {p}, {what}, shift {shift}: {off} deviations"
+                );
+            };
+            for shift in [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 64, 128, 256] {
+                check(&rows, &rows, shift, "one row");
+            }
+            for shift in [0, 1, 2, 16] {
+                check(&rows, &rows[1..], shift, "the next row");
+                check(&rows, &rows[20..], shift, "the next example");
+                check(&rows, &others, shift, "another key");
+            }
+        }
+    }
+
+    #[test]
+    fn both_halves_of_a_key_count() {
+        let row = |key| DropoutRow {
+            key,
+            threshold: 1 << 31,
+            kept: 2.0,
+        };
+        let pattern = |key| -> Vec<bool> { (0..4096).map(|i| row(key).factor(i) == 0.0).collect() };
+        let first = pattern([5, 9]);
+        for key in [[6, 9], [5, 10], [5 + (1 << 31), 9], [5, 9 + (1 << 31)]] {
+            let same = first.iter().zip(pattern(key)).filter(|(a, b)| *a == b);
+            let off = deviation(same.count(), 4096, 0.5);
+            assert!(off.abs() < 5.0, "{key:?} against [5, 9]: {off} deviations");
+        }
     }
 }

@@ -52,6 +52,12 @@ impl Key {
         Self(self.bits(index))
     }
 
+    /// The key as two numbers, for hashes of 32 bits.
+    #[inline(always)]
+    pub(crate) fn halves(self) -> [u32; 2] {
+        [self.0 as u32, (self.0 >> 32) as u32]
+    }
+
     /// 64 random bits.
     #[inline(always)]
     pub fn bits(self, counter: u64) -> u64 {

@@ -36,8 +36,9 @@ pub fn add_dropout<const D: usize>(x: Tensor<D>, y: Tensor<D>, p: f64, draws: Dr
     #[cfg(feature = "flex")]
     if p > 0.0 && p < 1.0 {
         use crate::flex::{AddDropoutOp, Operand, apply};
-        if let (Some(x), Some(y)) = (Operand::new(&x), Operand::new(&y)) {
-            return apply(AddDropoutOp { p, draws }, [x, y]);
+        if let (Some(one), Some(other)) = (Operand::new(&x), Operand::new(&y)) {
+            drop(y); // its memory becomes that of the sum, if nobody else needs it
+            return apply(AddDropoutOp { p, draws }, [one, other]);
         }
     }
     x + dropout(y, p, draws)

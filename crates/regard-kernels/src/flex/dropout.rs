@@ -2,9 +2,9 @@
 
 use burn::backend::flex::FlexTensor;
 
-use super::simd::{for_rows, vectorized};
-use super::{FusedOp, elements, tensor};
-use crate::dropout::{Draws, apply_mask};
+use super::simd::mapped_rows;
+use super::{FusedOp, elements, matrix_shape};
+use crate::dropout::{Draws, DropoutRows};
 
 /// Operands: `x` and `y` of `x + dropout(y)`, of one shape whose first axis is the example.
 #[derive(Clone, Debug)]
@@ -21,16 +21,16 @@ pub(crate) struct DropoutOp {
 }
 
 impl DropoutOp {
-    fn masked(&self, x: &FlexTensor) -> FlexTensor {
-        let x = x.to_contiguous();
+    fn masked(&self, x: FlexTensor) -> FlexTensor {
         let shape = x.layout().shape().clone();
-        let mut values = elements(&x).to_vec();
-        let width = *shape.as_slice().last().unwrap_or(&1);
-        let dims = shape.as_slice().to_vec();
-        for_rows(&mut values, width, |row, block| {
-            vectorized(|| apply_mask(block, row, &dims, self.p, self.draws));
-        });
-        tensor(values, shape)
+        let [_, width] = matrix_shape(&x);
+        let rows = DropoutRows::new(shape.as_slice(), self.p, self.draws);
+        mapped_rows(
+            x,
+            width,
+            #[inline(always)]
+            |row, values| rows.row(row).apply(values),
+        )
     }
 }
 
@@ -40,27 +40,30 @@ impl FusedOp<2> for AddDropoutOp {
     type Saved = ();
 
     fn forward(&self, [x, y]: [FlexTensor; 2], _: bool) -> (FlexTensor, Option<()>) {
-        let (x, y) = (x.to_contiguous(), y.to_contiguous());
+        let x = x.to_contiguous();
         let shape = x.layout().shape().clone();
-        let dims = shape.as_slice().to_vec();
-        let width = dims.last().copied().unwrap_or(1);
-        let (x, y) = (elements(&x), elements(&y));
-        let mut values = y.to_vec();
-        for_rows(&mut values, width, |row, block| {
-            vectorized(|| {
-                apply_mask(block, row, &dims, self.p, self.draws);
-                for (value, x) in block.iter_mut().zip(&x[row * width..]) {
-                    *value += x;
-                }
-            });
-        });
-        (tensor(values, shape), Some(()))
+        let [_, width] = matrix_shape(&x);
+        let x = elements(&x);
+        let rows = DropoutRows::new(shape.as_slice(), self.p, self.draws);
+        let sum = mapped_rows(
+            y,
+            width,
+            #[inline(always)]
+            |row, values| {
+                rows.row(row)
+                    .apply_and_add(values, &x[row * width..][..width]);
+            },
+        );
+        (sum, Some(()))
     }
 
     fn backward(&self, (): (), gradient: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
         let Self { p, draws } = *self;
-        let of_y = wanted[1].then(|| DropoutOp { p, draws }.masked(&gradient));
-        [Some(gradient), of_y]
+        let of_x = wanted[0].then(|| gradient.clone());
+        [
+            of_x,
+            wanted[1].then(|| DropoutOp { p, draws }.masked(gradient)),
+        ]
     }
 }
 
@@ -70,10 +73,10 @@ impl FusedOp<1> for DropoutOp {
     type Saved = ();
 
     fn forward(&self, [x]: [FlexTensor; 1], _: bool) -> (FlexTensor, Option<()>) {
-        (self.masked(&x), Some(()))
+        (self.masked(x), Some(()))
     }
 
     fn backward(&self, (): (), gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
-        [Some(self.masked(&gradient))]
+        [Some(self.masked(gradient))]
     }
 }
