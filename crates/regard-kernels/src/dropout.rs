@@ -164,8 +164,8 @@ impl SequenceRows {
 /// Element `i` is decided by a hash of the row's key, as two numbers `low` and `high` of 32 bits, and of `i`:
 ///
 /// ```text
-/// z = low + 0x9e3779b9 i
-/// z = high + 0x21f0aaad (z ^ (z >> 16))
+/// z = (low + 0x9e3779b9 i) ^ high
+/// z = 0x21f0aaad (z ^ (z >> 16))
 /// z = 0x735a2d97 (z ^ (z >> 15))                           dropped where z < 2^32 p
 /// ```
 ///
@@ -201,15 +201,11 @@ impl DropoutRow {
     }
 
     /// By what [`dropout`] multiplies element `i` of the row: `0` or `1 / (1 - p)`.
-    pub fn factor(&self, i: usize) -> f32 {
-        self.factor_at(i as u32)
-    }
-
     #[inline(always)]
-    fn factor_at(&self, i: u32) -> f32 {
+    pub fn factor(&self, i: usize) -> f32 {
         let [low, high] = self.key;
-        let z = low.wrapping_add(i.wrapping_mul(0x9e37_79b9));
-        let z = (z ^ (z >> 16)).wrapping_mul(0x21f0_aaad).wrapping_add(high);
+        let z = low.wrapping_add((i as u32).wrapping_mul(0x9e37_79b9)) ^ high;
+        let z = (z ^ (z >> 16)).wrapping_mul(0x21f0_aaad);
         let z = (z ^ (z >> 15)).wrapping_mul(0x735a_2d97);
         if z < self.threshold { 0.0 } else { self.kept }
     }
@@ -217,16 +213,16 @@ impl DropoutRow {
     /// Multiplies the elements of the row.
     #[inline(always)]
     pub(crate) fn apply(&self, values: &mut [f32]) {
-        for (i, value) in (0..).zip(values) {
-            *value *= self.factor_at(i);
+        for (i, value) in values.iter_mut().enumerate() {
+            *value *= self.factor(i);
         }
     }
 
     /// Multiplies the elements of the row, and adds those of another.
     #[inline(always)]
     pub(crate) fn apply_and_add(&self, values: &mut [f32], addend: &[f32]) {
-        for ((i, value), addend) in (0..).zip(values).zip(addend) {
-            *value = addend + *value * self.factor_at(i);
+        for (i, (value, addend)) in values.iter_mut().zip(addend).enumerate() {
+            *value = addend + *value * self.factor(i);
         }
     }
 }
@@ -341,17 +337,104 @@ mod tests {
         assert_eq!(double.cast(DType::F32).into_data(), single.into_data());
     }
 
+    const WIDTH: usize = 512;
+
+    /// Which elements of 1,000 rows are dropped.
+    fn dropped(p: f64, draws: Draws) -> Vec<Vec<bool>> {
+        let shape = [50, 20, WIDTH];
+        let rows = DropoutRows::new(&shape, p, draws);
+        let of_row = |row: DropoutRow| (0..WIDTH).map(|i| row.factor(i) == 0.0).collect();
+        (0..1000).map(|number| of_row(rows.row(number))).collect()
+    }
+
+    /// How far a count of `n` events of probability `p` lies from its mean, in standard deviations.
+    fn deviation(count: usize, n: usize, p: f64) -> f64 {
+        (count as f64 - n as f64 * p) / (n as f64 * p * (1.0 - p)).sqrt()
+    }
+
     #[test]
-    fn dropped_share_is_p_and_the_mean_is_kept() {
-        let device = Device::flex();
-        let ones = Tensor::<3>::ones([50, 20, 100], &device);
-        let y = dropout(ones, 0.2, draws(0));
-        let values = y.into_data();
+    fn the_mean_is_kept() {
+        let ones = Tensor::<3>::ones([50, 20, 100], &Device::flex());
+        let values = dropout(ones, 0.2, draws(0)).into_data();
         let values = values.as_slice::<f32>().unwrap();
-        let n = values.len() as f64;
-        let zeros = values.iter().filter(|&&v| v == 0.0).count() as f64;
-        // Five standard errors of a share of 0.2.
-        assert!((zeros / n - 0.2).abs() < 5.0 * 0.4 / n.sqrt());
         assert!(values.iter().all(|&v| v == 0.0 || (v - 1.25).abs() < 1e-6));
+    }
+
+    #[test]
+    fn rows_and_columns_are_dropped_from_as_coins_would() {
+        for p in [0.003, 0.1, 0.5, 0.9] {
+            let rows = dropped(p, draws(0));
+            let of_row = |row: &Vec<bool>| row.iter().filter(|&&dropped| dropped).count();
+            let of_column = |i: usize| rows.iter().filter(|row| row[i]).count();
+            let rows: Vec<usize> = rows.iter().map(of_row).collect();
+            let columns: Vec<usize> = (0..WIDTH).map(of_column).collect();
+            let total = deviation(rows.iter().sum(), 1000 * WIDTH, p);
+            assert!(
+                total.abs() < 5.0,
+                "p {p}: the share is {total} deviations off"
+            );
+            // The sum of squared deviations of n counts has mean n and deviation sqrt(2 n), or a little more where p is
+            // small: too even would be as wrong as too uneven.
+            for (counts, of) in [(&rows, WIDTH), (&columns, 1000)] {
+                let n = counts.len() as f64;
+                let squares: f64 = counts.iter().map(|&c| deviation(c, of, p).powi(2)).sum();
+                let off = (squares - n) / (2.0 * n + n / (of as f64 * p * (1.0 - p))).sqrt();
+                assert!(
+                    off.abs() < 5.0,
+                    "p {p}: {n} counts are {off} deviations off"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn draws_of_two_places_are_independent() {
+        for p in [0.1, 0.5] {
+            let rows = dropped(p, draws(0));
+            let other_key = Draws {
+                key: Key::new(4),
+                ..draws(0)
+            };
+            let others = dropped(p, other_key);
+            // Pairs of one row, of rows that follow each other, and of the same place under two keys.
+            let check = |a: &[Vec<bool>], b: &[Vec<bool>], shift: usize, what: &str| {
+                let pairs = a.iter().zip(b).flat_map(|(a, b)| a.iter().zip(&b[shift..]));
+                let (mut n, mut both) = (0, 0);
+                for (&a, &b) in pairs {
+                    n += 1;
+                    both += usize::from(a && b);
+                }
+                let off = deviation(both, n, p * p);
+                // Neighbouring pairs share an element, which makes a count vary more, by less than half.
+                assert!(
+                    off.abs() < 7.0,
+                    "p {p}, {what}, shift {shift}: {off} deviations"
+                );
+            };
+            for shift in [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 64, 128, 256] {
+                check(&rows, &rows, shift, "one row");
+            }
+            for shift in [0, 1, 2, 16] {
+                check(&rows, &rows[1..], shift, "the next row");
+                check(&rows, &rows[20..], shift, "the next example");
+                check(&rows, &others, shift, "another key");
+            }
+        }
+    }
+
+    #[test]
+    fn both_halves_of_a_key_count() {
+        let row = |key| DropoutRow {
+            key,
+            threshold: 1 << 31,
+            kept: 2.0,
+        };
+        let pattern = |key| -> Vec<bool> { (0..4096).map(|i| row(key).factor(i) == 0.0).collect() };
+        let first = pattern([5, 9]);
+        for key in [[6, 9], [5, 10], [5 + (1 << 31), 9], [5, 9 + (1 << 31)]] {
+            let same = first.iter().zip(pattern(key)).filter(|(a, b)| *a == b);
+            let off = deviation(same.count(), 4096, 0.5);
+            assert!(off.abs() < 5.0, "{key:?} against [5, 9]: {off} deviations");
+        }
     }
 }

@@ -79,6 +79,11 @@ impl Layout {
         }
     }
 
+    /// Whether padding is left out.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.packed.is_some()
+    }
+
     /// How many rows each example has.
     pub(crate) fn row_lengths(&self) -> Arc<[usize]> {
         match &self.packed {

@@ -76,27 +76,30 @@ impl FusedOp<4> for LinearOp {
         let (b, r) = (elements(&bias), elements(&residual));
         let dropout = self.dropout.as_ref().map(RowDropout::rows);
         let y = product_then(Matrix::of(&x), Matrix::of(&weight), |first, block| {
-            vectorized(|| {
-                for (number, y) in (first..).zip(block.chunks_exact_mut(columns)) {
-                    for (y, b) in y.iter_mut().zip(b) {
-                        *y += b;
-                    }
-                    if self.relu {
-                        for y in y.iter_mut() {
-                            *y = y.max(0.0);
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (number, y) in (first..).zip(block.chunks_exact_mut(columns)) {
+                        for (y, b) in y.iter_mut().zip(b) {
+                            *y += b;
+                        }
+                        if self.relu {
+                            for y in y.iter_mut() {
+                                *y = y.max(0.0);
+                            }
+                        }
+                        // Empty if there is nothing to add.
+                        let r = r.get(number * columns..).unwrap_or_default();
+                        if let Some(dropout) = &dropout {
+                            dropout.row(number).apply_and_add(y, r);
+                        } else {
+                            for (y, r) in y.iter_mut().zip(r) {
+                                *y += r;
+                            }
                         }
                     }
-                    // Empty if there is nothing to add.
-                    let r = r.get(number * columns..).unwrap_or_default();
-                    if let Some(dropout) = &dropout {
-                        dropout.row(number).apply_and_add(y, r);
-                    } else {
-                        for (y, r) in y.iter_mut().zip(r) {
-                            *y += r;
-                        }
-                    }
-                }
-            });
+                },
+            );
         });
         let y = tensor(y, [rows, columns]);
         let saved = tracked.then(|| Saved {

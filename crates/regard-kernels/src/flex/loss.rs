@@ -59,7 +59,12 @@ impl FusedOp<3> for CrossEntropyOp {
             let sums: Vec<(f64, f64)> = logits
                 .par_chunks_mut(vocabulary)
                 .zip(targets)
-                .map(|(row, &target)| vectorized(|| self.row(row, target, b, tracked)))
+                .map(|(row, &target)| {
+                    vectorized(
+                        #[inline(always)]
+                        || self.row(row, target, b, tracked),
+                    )
+                })
                 .collect();
             for (row_objective, row_nats) in sums {
                 objective += row_objective;

@@ -7,7 +7,7 @@
 
 use burn::backend::flex::FlexTensor;
 
-use super::simd::{folded, new_rows, sum, summed_rows};
+use super::simd::{new_rows, sum, sum_pairs, summed_rows};
 use super::{FusedOp, elements, matrix_shape, tensor};
 
 /// Operands: `x [N, D]`, `weight [D]`, and `bias [D]` or nothing.
@@ -103,28 +103,21 @@ impl NormOp {
     /// Makes the gradient of a row of the result that of the row itself, and adds to those of weight and bias.
     #[inline(always)]
     fn gradients(&self, x: &[f32], w: &[f32], g: &mut [f32], (dw, db): (&mut [f32], &mut [f32])) {
-        // With n = (x - centre) / deviation and h = g w: dx = (h - centre(h) - n mean(h n)) / deviation.
+        // Loops over slices side by side, and sums by themselves: what vectorises.
         let (centre, inverse) = self.statistics(x);
-        let (mut sum_h, mut sum_hn) = ([0.0; 16], [0.0; 16]);
-        let chunks = x.chunks(16).zip(w.chunks(16)).zip(g.chunks(16));
-        let sums = dw.chunks_mut(16).zip(db.chunks_mut(16));
-        for (((x, w), g), (dw, db)) in chunks.zip(sums) {
-            let numbers = x.iter().zip(w).zip(g).zip(dw).zip(db);
-            for (((((x, w), g), dw), db), (sum_h, sum_hn)) in
-                numbers.zip(sum_h.iter_mut().zip(&mut sum_hn))
-            {
-                let n = (x - centre) * inverse;
-                *dw += g * n;
-                *db += g;
-                *sum_h += g * w;
-                *sum_hn += g * w * n;
-            }
+        for (((dw, db), x), g) in dw.iter_mut().zip(db).zip(x).zip(g.iter()) {
+            *dw += g * ((x - centre) * inverse);
+            *db += g;
         }
-        let mean = |lanes| folded(lanes, |a, b| a + b) / x.len() as f32;
-        let centre_h = if self.centred { mean(sum_h) } else { 0.0 };
-        let mean_hn = mean(sum_hn);
-        for ((g, x), w) in g.iter_mut().zip(x).zip(w) {
-            *g = (*g * w - centre_h - (x - centre) * inverse * mean_hn) * inverse;
+        // With n = (x - centre) / deviation and h = g w: dx = (h - centre(h) - n mean(h n)) / deviation.
+        for (g, w) in g.iter_mut().zip(w) {
+            *g *= w;
+        }
+        let centre_h = self.centre(g);
+        let covariance = sum_pairs(g, x, |h, x| h * (x - centre)) / x.len() as f32;
+        let slope = covariance * inverse * inverse;
+        for (h, x) in g.iter_mut().zip(x) {
+            *h = (*h - centre_h - (x - centre) * slope) * inverse;
         }
     }
 }

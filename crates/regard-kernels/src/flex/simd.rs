@@ -15,7 +15,8 @@ use super::{elements, matrix_shape, tensor};
 /// Elements a task handles at least; below it, handing work to another core costs more than it gains.
 const TASK: usize = 1 << 14;
 
-/// Runs `f`, compiled for the machine's best instruction set. Everything in `f` must be inlined to profit.
+/// Runs `f`, compiled for the machine's best instruction set. Everything in `f` must be inlined to profit, and so must `f`
+/// itself: a closure of more than a few lines is not, unless it says `#[inline(always)]`.
 #[inline]
 pub(super) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     // The instruction set changes speed only: no fused multiply-add is formed unless it is written.
@@ -50,17 +51,17 @@ enum Block<'a> {
 }
 
 /// Where row `i` of the result begins as a copy of row `from(i)`.
-type From<'a> = &'a (dyn Fn(usize) -> &'a [f32] + Sync);
+type Origin<'a> = &'a (dyn Fn(usize) -> &'a [f32] + Sync);
 
 /// Calls `f` on each row of the blocks, with its number and with `n_sums` numbers to add to. These begin at 0 in each block
 /// and are added in the order of blocks.
 ///
-/// There is one call of `f`, in the loop: the compiler then makes it a part of the loop, with its instruction set.
+/// `f` is run as [`vectorized`] runs it.
 fn each_row(
     blocks: Vec<Block<'_>>,
     width: usize,
     n_sums: usize,
-    from: From<'_>,
+    from: Origin<'_>,
     f: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
 ) -> Vec<f32> {
     let step = rows_per_task(width);
@@ -109,7 +110,7 @@ fn added(width: usize, vectors: &[Vec<f32>]) -> Vec<f32> {
 pub(super) fn new_rows(
     rows: usize,
     width: usize,
-    from: From<'_>,
+    from: Origin<'_>,
     f: impl Fn(usize, &mut [f32]) + Sync,
 ) -> Vec<f32> {
     new_summed_rows(
@@ -132,7 +133,7 @@ fn new_summed_rows(
     rows: usize,
     width: usize,
     n_sums: usize,
-    from: From<'_>,
+    from: Origin<'_>,
     f: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
 ) -> (Vec<f32>, Vec<f32>) {
     let size = rows * width;
@@ -254,15 +255,13 @@ pub(super) fn exp(x: f32) -> f32 {
     if x < -80.0 { 0.0 } else { polynomial * scale }
 }
 
-/// Sixteen running results as one, in four steps instead of fifteen that wait for each other.
-#[inline(always)]
-pub(super) fn folded(mut lanes: [f32; 16], f: impl Fn(f32, f32) -> f32) -> f32 {
-    for half in [8, 4, 2, 1] {
-        for i in 0..half {
-            lanes[i] = f(lanes[i], lanes[i + half]);
-        }
-    }
-    lanes[0]
+/// Sixteen running sums as one. Not a part of the loop that made them, which the compiler would else cut into the narrow
+/// vectors that suit these few additions.
+#[inline(never)]
+fn folded(lanes: &[f32; 16]) -> f32 {
+    let eight: [f32; 8] = std::array::from_fn(|i| lanes[i] + lanes[i + 8]);
+    let four: [f32; 4] = std::array::from_fn(|i| eight[i] + eight[i + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
 }
 
 /// Largest element; several running maxima, so that they vectorise.
@@ -275,8 +274,11 @@ pub(super) fn maximum(values: &[f32]) -> f32 {
             *lane = if value > *lane { value } else { *lane };
         }
     }
-    let rest = rest.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    folded(lanes, f32::max).max(rest)
+    lanes
+        .iter()
+        .chain(rest)
+        .copied()
+        .fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// Sum of `f` over elements, in sixteen running sums: the same order on every machine.
@@ -289,7 +291,7 @@ pub(super) fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
             *lane += f(value);
         }
     }
-    folded(lanes, |a, b| a + b) + rest.iter().map(|&value| f(value)).sum::<f32>()
+    folded(&lanes) + rest.iter().map(|&value| f(value)).sum::<f32>()
 }
 
 /// Replaces elements by `f` of them; their sum, as [`sum`].
@@ -303,7 +305,7 @@ pub(super) fn replace_and_sum(values: &mut [f32], f: impl Fn(f32) -> f32) -> f32
             *lane += *value;
         }
     }
-    let mut total = folded(lanes, |a, b| a + b);
+    let mut total = folded(&lanes);
     for value in rest {
         *value = f(*value);
         total += *value;
@@ -322,7 +324,7 @@ pub(super) fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f3
         }
     }
     let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| f(a, b));
-    folded(lanes, |a, b| a + b) + rest.sum::<f32>()
+    folded(&lanes) + rest.sum::<f32>()
 }
 
 /// Replaces scores by their softmax.

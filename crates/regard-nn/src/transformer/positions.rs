@@ -65,7 +65,7 @@ impl Positions {
             (None, _) => return x,
         };
         let positions = positions.unsqueeze::<3>(); // [1, L, D]
-        if layout.packed_lengths().is_some() {
+        if layout.is_packed() {
             let sequences = [layout.batch(), layout.length(), d_model];
             x + layout.flatten(positions.expand(sequences))
         } else {

@@ -101,7 +101,12 @@ fn hypotheses_are_grouped_by_their_row_of_memory() {
     );
     let lengths: Vec<usize> = (0..rows).map(|row| lengths[row / beam]).collect();
     let expected = attention.forward(x, repeated, &AttentionMask::key_lengths(lengths), &pass);
-    assert_close(&vector(context.value()), &vector(expected.context), 1e-5, "context");
+    assert_close(
+        &vector(context.value()),
+        &vector(expected.context),
+        1e-5,
+        "context",
+    );
     let (weights, expected) = (
         weights.expect("asked for"),
         expected.weights.expect("asked for"),
