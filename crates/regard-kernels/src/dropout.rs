@@ -95,12 +95,12 @@ impl DropoutRow {
         }
     }
 
-    /// Multiplies the elements of the row.
+    /// Multiplies elements of the row, from an even place `first` on.
     #[inline(always)]
-    fn apply(&self, values: &mut [f32]) {
+    pub(crate) fn apply(&self, first: usize, values: &mut [f32]) {
         // Eight hashes at a time are what the widest registers hold.
         let (blocks, rest) = values.as_chunks_mut::<16>();
-        let mut counter = 0;
+        let mut counter = first as u64 / 2;
         for block in blocks {
             let mut bits = [0; 8];
             for (i, bits) in (0..).zip(&mut bits) {
@@ -151,7 +151,7 @@ pub(crate) fn apply_mask(values: &mut [f32], first: usize, shape: &[usize], p: f
         } else {
             key.nth((row % last) as u64)
         };
-        DropoutRow::of_key(key, p).apply(values);
+        DropoutRow::of_key(key, p).apply(0, values);
     }
 }
 
