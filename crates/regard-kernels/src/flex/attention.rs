@@ -7,6 +7,7 @@ mod backward;
 mod forward;
 mod problem;
 mod product;
+mod rows;
 mod step;
 mod tile;
 mod weights;

@@ -18,14 +18,15 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use burn::backend::flex::FlexTensor;
+use pulp::Arch;
 
 use super::super::elements;
-use super::super::simd::{exp, sum, vectorized};
+use super::super::simd::{sum, vectorized};
 use super::Place;
 use super::problem::{KEYS, Problem, QUERIES, Visible, tile, zeroed};
 use super::product::{Left, Right, product};
-use super::tile::{Keys, Scratch, State, dot};
-use crate::DropoutRow;
+use super::rows::{Differentiate, State};
+use super::tile::{Keys, Scratch};
 
 /// Everything that the gradients are made from.
 pub(super) struct Pass<'a> {
@@ -307,36 +308,19 @@ impl<'a> Pass<'a> {
         scratch.score(problem, &self.visible, keys, head, queries.clone());
         scratch.multiply_values(problem, keys, queries.len(), gradients);
         let n_heads = problem.heads.queries;
-        let states = self.states[(keys.row * problem.t + queries.start) * n_heads + head..]
-            .iter()
-            .step_by(n_heads);
-        let stride = keys.stride();
-        let scores = scratch.scores.chunks_exact_mut(stride);
-        let rows = scores.zip(scratch.gradients.chunks_exact_mut(stride));
-        let (context_width, width) = (problem.context_width(), problem.heads.value_width);
-        let draws = &mut scratch.draws[..stride];
-        vectorized(|| {
-            for ((query, (weights, gradient)), &[largest, factor]) in
-                queries.clone().zip(rows).zip(states)
-            {
-                let at = (query - queries.start) * context_width;
-                let mean = dot(&gradients[at..][..width], &contexts[at..][..width]);
-                if let Some((p, of)) = problem.dropout {
-                    draws.fill(1.0);
-                    DropoutRow::new(&[keys.row, head, query], p, of).apply(keys.first, draws);
-                    let elements = weights.iter_mut().zip(gradient).zip(&*draws);
-                    for ((weight, gradient), kept) in elements {
-                        let before = exp(*weight - largest) * factor;
-                        *gradient = (*gradient * kept - mean) * before;
-                        *weight = before * kept;
-                    }
-                } else {
-                    for (weight, gradient) in weights.iter_mut().zip(gradient) {
-                        *weight = exp(*weight - largest) * factor;
-                        *gradient = (*gradient - mean) * *weight;
-                    }
-                }
-            }
+        Arch::new().dispatch(Differentiate {
+            scores: &mut scratch.scores,
+            gradients: &mut scratch.gradients,
+            stride: keys.stride(),
+            context: [contexts, gradients],
+            context_width: problem.context_width(),
+            width: problem.heads.value_width,
+            states: &self.states[(keys.row * problem.t + queries.start) * n_heads + head..],
+            n_heads,
+            dropout: problem.dropout,
+            place: [keys.row, head, queries.start, keys.first],
+            factors: &mut scratch.draws,
+            queries: queries.len(),
         });
     }
 

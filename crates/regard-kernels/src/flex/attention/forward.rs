@@ -6,11 +6,12 @@
 
 use std::mem::MaybeUninit;
 
-use super::super::simd::vectorized;
+use pulp::Arch;
+
 use super::problem::{KEYS, Problem, QUERIES, Visible, tile, zeroed};
 use super::product::{Left, Right, product};
-use super::tile::{Keys, NOTHING, Scratch, State, absorb};
-use crate::DropoutRow;
+use super::rows::{Absorb, Finish, NOTHING, State};
+use super::tile::{Keys, Scratch};
 
 /// A tile of queries of one row, with the rows of the context and the states, `[T, H]`, that belong to it.
 struct Task<'a> {
@@ -82,19 +83,16 @@ fn work(problem: &Problem<'_>, visible: &Visible, scratch: &mut Scratch, task: T
             for head in problem.group(key_head) {
                 scratch.score(problem, visible, keys, head, first..first + count);
                 let context = &mut context[head * value_width..];
-                let states = states[head..].iter_mut().step_by(n_heads);
-                let rows = scratch.scores.chunks_exact_mut(keys.stride()).zip(states);
-                vectorized(|| {
-                    for (i, (scores, state)) in rows.enumerate() {
-                        let kept = absorb(scores, state);
-                        if start > first_key {
-                            let context = &mut context[i * context_width..][..value_width];
-                            context.iter_mut().for_each(|value| *value *= kept);
-                        }
-                        if let Some((p, draws)) = problem.dropout {
-                            DropoutRow::new(&[row, head, first + i], p, draws).apply(start, scores);
-                        }
-                    }
+                let begun = start > first_key;
+                Arch::new().dispatch(Absorb {
+                    scores: &mut scratch.scores,
+                    stride: keys.stride(),
+                    states: &mut states[head..],
+                    n_heads,
+                    context: begun.then_some((&mut *context, context_width)),
+                    width: value_width,
+                    dropout: problem.dropout,
+                    place: [row, head, first, start],
                 });
                 product(
                     context,
@@ -108,11 +106,9 @@ fn work(problem: &Problem<'_>, visible: &Visible, scratch: &mut Scratch, task: T
             }
         }
     }
-    vectorized(|| {
-        let heads = context.chunks_exact_mut(value_width).zip(states);
-        for (context, [_, sum]) in heads {
-            *sum = if *sum == 0.0 { 0.0 } else { 1.0 / *sum };
-            context.iter_mut().for_each(|value| *value *= *sum);
-        }
+    Arch::new().dispatch(Finish {
+        context,
+        width: value_width,
+        states,
     });
 }

@@ -202,40 +202,66 @@ impl<'a> Product<'a> {
 ///
 /// The places of a panel's elements have numbers `(row, column)`; one perfect shuffle of its two halves moves the highest
 /// bit of the row behind the lowest of the column, so four of them turn the panel, in long vectors on every machine.
-#[inline(always)]
 pub(super) fn transpose(
     data: &[f32],
     stride: usize,
-    [rows, width]: [usize; 2],
+    sizes: [usize; 2],
     panels: &mut [f32],
     spare: &mut [f32],
 ) {
-    let half = PANEL / 2 * width;
-    let spare = &mut spare[..2 * half];
-    for (panel, first) in panels
-        .chunks_exact_mut(2 * half)
-        .zip((0..rows).step_by(PANEL))
-    {
-        for (i, pairs) in spare.chunks_exact_mut(2 * width).enumerate() {
-            let (low, high) = (first + i, first + i + PANEL / 2);
-            if high < rows {
-                shuffle(
-                    &data[low * stride..][..width],
-                    &data[high * stride..][..width],
-                    pairs,
-                );
-            } else if low < rows {
-                let low = &data[low * stride..][..width];
-                for (pair, &low) in pairs.as_chunks_mut::<2>().0.iter_mut().zip(low) {
-                    *pair = [low, 0.0];
+    Arch::new().dispatch(Transpose {
+        data,
+        stride,
+        sizes,
+        panels,
+        spare,
+    });
+}
+
+struct Transpose<'a> {
+    data: &'a [f32],
+    stride: usize,
+    sizes: [usize; 2],
+    panels: &'a mut [f32],
+    spare: &'a mut [f32],
+}
+
+impl WithSimd for Transpose<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self {
+            data,
+            stride,
+            sizes: [rows, width],
+            ..
+        } = self;
+        let half = PANEL / 2 * width;
+        let spare = &mut self.spare[..2 * half];
+        let firsts = (0..rows).step_by(PANEL);
+        for (panel, first) in self.panels.chunks_exact_mut(2 * half).zip(firsts) {
+            for (i, pairs) in spare.chunks_exact_mut(2 * width).enumerate() {
+                let (low, high) = (first + i, first + i + PANEL / 2);
+                if high < rows {
+                    shuffle(
+                        &data[low * stride..][..width],
+                        &data[high * stride..][..width],
+                        pairs,
+                    );
+                } else if low < rows {
+                    let low = &data[low * stride..][..width];
+                    for (pair, &low) in pairs.as_chunks_mut::<2>().0.iter_mut().zip(low) {
+                        *pair = [low, 0.0];
+                    }
+                } else {
+                    pairs.fill(0.0);
                 }
-            } else {
-                pairs.fill(0.0);
             }
+            shuffle(&spare[..half], &spare[half..], panel);
+            shuffle(&panel[..half], &panel[half..], spare);
+            shuffle(&spare[..half], &spare[half..], panel);
         }
-        shuffle(&spare[..half], &spare[half..], panel);
-        shuffle(&panel[..half], &panel[half..], spare);
-        shuffle(&spare[..half], &spare[half..], panel);
     }
 }
 

@@ -3,10 +3,9 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::super::simd::vectorized;
 use super::problem::{KEYS, Problem};
-use super::product::{Left, Right, product};
-use super::tile::{NOTHING, absorb};
+use super::product::{Left, PANEL, Right, product};
+use super::rows::{Absorb, Finish, NOTHING};
 
 /// From how many queries on it pays to turn keys.
 const MANY: usize = 5;
@@ -51,7 +50,7 @@ fn of_row(problem: &Problem<'_>, row: usize, context: &mut [f32]) {
         let visible = problem
             .mask
             .visible_range(row, query, [problem.t, problem.s]);
-        let mut state = NOTHING;
+        let mut state = [NOTHING];
         let mut scores = [0.0; KEYS];
         for first in visible.clone().step_by(KEYS) {
             let count = (visible.end - first).min(KEYS);
@@ -65,17 +64,23 @@ fn of_row(problem: &Problem<'_>, row: usize, context: &mut [f32]) {
             if let Some(bias) = &problem.bias {
                 bias.add_to(&mut scores[..count], [row, head, query], first);
             }
-            let scores = &mut scores[..count.next_multiple_of(16)];
-            problem.block(scores, row, query, visible.clone(), first);
-            vectorized(|| {
-                let kept = absorb(scores, &mut state);
-                context.iter_mut().for_each(|value| *value *= kept);
+            let stride = count.next_multiple_of(PANEL);
+            problem.block(&mut scores[..stride], row, query, visible.clone(), first);
+            Arch::new().dispatch(Absorb {
+                scores: &mut scores[..stride],
+                stride,
+                states: &mut state,
+                n_heads: 1,
+                context: (first > visible.start).then_some((&mut *context, heads.value_width)),
+                width: heads.value_width,
+                dropout: None,
+                place: [row, head, query, first],
             });
             product(
                 context,
                 heads.value_width,
                 [1, heads.value_width, count],
-                Left::Rows(scores, count),
+                Left::Rows(&scores, count),
                 Right::Rows(
                     problem
                         .value
@@ -86,10 +91,11 @@ fn of_row(problem: &Problem<'_>, row: usize, context: &mut [f32]) {
                 true,
             );
         }
-        if state[1] != 0.0 {
-            let factor = 1.0 / state[1];
-            context.iter_mut().for_each(|value| *value *= factor);
-        }
+        Arch::new().dispatch(Finish {
+            context,
+            width: heads.value_width,
+            states: &mut state,
+        });
     }
 }
 

@@ -1,13 +1,7 @@
-//! The scores of a tile of queries and keys, and what becomes of a row of them.
-
-#![expect(
-    clippy::inline_always,
-    reason = "a function gets the instruction set of the loop that it is inlined into, or none"
-)]
+//! The scores of a tile of queries and keys.
 
 use std::ops::Range;
 
-use super::super::simd::{exp, vectorized};
 use super::problem::{KEYS, Problem, QUERIES, Visible};
 use super::product::{Left, PANEL, Right, product, transpose};
 
@@ -57,10 +51,8 @@ impl Scratch {
         let width = problem.heads.width;
         let rows = problem.key.at(keys.row, keys.first, keys.head * width);
         let panels = &mut self.keys[..keys.stride() * width];
-        vectorized(|| {
-            let sizes = [keys.count, width];
-            transpose(rows, problem.key.stride, sizes, panels, &mut self.spare);
-        });
+        let sizes = [keys.count, width];
+        transpose(rows, problem.key.stride, sizes, panels, &mut self.spare);
     }
 
     /// Turns values, for products of the context's gradients with them.
@@ -68,10 +60,8 @@ impl Scratch {
         let width = problem.heads.value_width;
         let rows = problem.value.at(keys.row, keys.first, keys.head * width);
         let panels = &mut self.values[..keys.stride() * width];
-        vectorized(|| {
-            let sizes = [keys.count, width];
-            transpose(rows, problem.value.stride, sizes, panels, &mut self.spare);
-        });
+        let sizes = [keys.count, width];
+        transpose(rows, problem.value.stride, sizes, panels, &mut self.spare);
     }
 
     /// Scaled and biased scores of queries of a head with the keys that were turned last; blocked ones are -inf.
@@ -139,8 +129,9 @@ impl Problem<'_> {
     ) {
         let last = first + scores.len();
         let [start, end] = [range.start, range.end].map(|key| key.clamp(first, last) - first);
+        let end = end.max(start);
         scores[..start].fill(f32::NEG_INFINITY);
-        scores[end.max(start)..].fill(f32::NEG_INFINITY);
+        scores[end..].fill(f32::NEG_INFINITY);
         if let Some(sources) = self.mask.sources(row, query, [self.t, self.s]) {
             let mut next = start;
             let behind = sources.partition_point(|&source| source < first + start);
@@ -156,64 +147,4 @@ impl Problem<'_> {
             }
         }
     }
-}
-
-/// What is known of a query's scores so far: the largest, and the sum of `exp(score - largest)`.
-pub(super) type State = [f32; 2];
-
-/// Before any score: lower than all of them but -inf, whose differences with it are no numbers.
-pub(super) const NOTHING: State = [f32::MIN, 0.0];
-
-/// Replaces scores by `exp(score - largest)` and takes them into the state. The result is the factor of what was made with
-/// the largest score so far. The number of scores is a multiple of [`PANEL`].
-#[inline(always)]
-pub(super) fn absorb(scores: &mut [f32], state: &mut State) -> f32 {
-    let chunks = scores.as_chunks_mut::<PANEL>().0;
-    let mut highest = [state[0]; PANEL];
-    for chunk in &*chunks {
-        for (highest, &score) in highest.iter_mut().zip(chunk) {
-            *highest = if score > *highest { score } else { *highest };
-        }
-    }
-    let highest = fold(highest, |a, b| if a > b { a } else { b });
-    let mut sums = [0.0; PANEL];
-    for chunk in chunks {
-        for (sum, score) in sums.iter_mut().zip(chunk) {
-            *score = exp(*score - highest);
-            *sum += *score;
-        }
-    }
-    let kept = exp(state[0] - highest);
-    *state = [highest, state[1] * kept + fold(sums, |a, b| a + b)];
-    kept
-}
-
-/// Halves against each other, until one is left.
-#[inline(always)]
-pub(super) fn fold(lanes: [f32; PANEL], f: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut lanes = lanes;
-    let mut half = PANEL / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] = f(lanes[i], lanes[i + half]);
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
-/// Sum of products, in as many running sums as a panel has rows.
-#[inline(always)]
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<PANEL>(), b.as_chunks::<PANEL>());
-    let mut sums = [0.0; PANEL];
-    for (a, b) in a.iter().zip(b) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
-        }
-    }
-    for ((sum, a), b) in sums.iter_mut().zip(a_rest).zip(b_rest) {
-        *sum += a * b;
-    }
-    fold(sums, |a, b| a + b)
 }
