@@ -9,6 +9,8 @@ mod problem;
 mod product;
 mod rows;
 mod step;
+#[cfg(test)]
+mod tests;
 mod tile;
 mod weights;
 

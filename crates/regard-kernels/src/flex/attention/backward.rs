@@ -8,7 +8,8 @@
 //! d_q = scale d_scores k,  d_k = scale d_scores^T q,  d_v = (p m)^T g
 //! ```
 //!
-//! The sum over the width of the context is the one over keys that softmax has, `sum_j p_j d_weights_j`.
+//! The sum over the width of the context is the one over keys that softmax has, `sum_j p_j d_weights_j`: this where one
+//! tile holds all keys, and what must cancel does so exactly, that where they are more.
 //!
 //! Dao. `FlashAttention`-2. 2023. <https://arxiv.org/abs/2307.08691>, algorithm 2.
 
@@ -54,6 +55,8 @@ struct Targets<'a> {
     /// Width of a row of each operand.
     widths: [usize; 3],
     rows: [Rows<'a, f32>; 3],
+    /// Which of q, k and v these are the rows of; packed, they share operands.
+    wanted: [bool; 3],
 }
 
 impl Targets<'_> {
@@ -64,7 +67,7 @@ impl Targets<'_> {
             column: start,
         } = self.places[part];
         let width = self.widths[operand];
-        let (first, data) = self.rows[operand].as_mut()?;
+        let (first, data) = self.rows[operand].as_mut().filter(|_| self.wanted[part])?;
         Some((
             &mut data[(position - *first) * width + start + column..],
             width,
@@ -166,18 +169,19 @@ impl<'a> Pass<'a> {
                     places,
                     widths,
                     rows,
+                    wanted: [true; 3],
                 };
                 if whole {
-                    self.tiles(scratch, row, [0..t, 0..s], [true; 3], &mut targets);
+                    self.tiles(scratch, row, [0..t, 0..s], &mut targets);
                     return;
                 }
                 if let Some(queries) = targets.positions(0) {
-                    let wanted = [true, false, false];
-                    self.tiles(scratch, row, [queries, 0..s], wanted, &mut targets);
+                    targets.wanted = [true, false, false];
+                    self.tiles(scratch, row, [queries, 0..s], &mut targets);
                 }
                 if let Some(keys) = targets.positions(1).or(targets.positions(2)) {
-                    let wanted = [false, true, true];
-                    self.tiles(scratch, row, [0..t, keys], wanted, &mut targets);
+                    targets.wanted = [false, true, true];
+                    self.tiles(scratch, row, [0..t, keys], &mut targets);
                 }
             },
         );
@@ -196,69 +200,55 @@ impl<'a> Pass<'a> {
         scratch: &mut Scratch,
         row: usize,
         [queries, keys]: [Range<usize>; 2],
-        wanted: [bool; 3],
         targets: &mut Targets<'_>,
     ) {
         let problem = self.problem;
         let (width, value_width) = (problem.heads.width, problem.heads.value_width);
         let mut add = |scratch: &Scratch, keys: Keys, head: usize, queries: Range<usize>| {
             let (count, stride) = (queries.len(), keys.stride());
-            if let Some((output, output_stride)) = targets
-                .at(2, keys.first, keys.head * value_width)
-                .filter(|_| wanted[2])
-            {
+            let (weights, scores) = (&scratch.scores, &scratch.gradients);
+            let query = problem.query.at(row, queries.start, head * width);
+            let key = problem.key.at(row, keys.first, keys.head * width);
+            let gradient = self.of_context(self.gradient, row, queries.start, head);
+            if let Some((output, output_stride)) = targets.at(0, queries.start, head * width) {
+                let sizes = [count, width, keys.count];
+                let left = Left::Rows(scores, stride);
+                let right = Right::Rows(key, problem.key.stride);
                 product(
                     output,
                     output_stride,
-                    [keys.count, value_width, count],
-                    Left::Columns(&scratch.scores, stride),
-                    Right::Rows(
-                        self.of_context(self.gradient, row, queries.start, head),
-                        problem.context_width(),
-                    ),
-                    1.0,
-                    true,
-                );
-            }
-            if let Some((output, output_stride)) = targets
-                .at(1, keys.first, keys.head * width)
-                .filter(|_| wanted[1])
-            {
-                let right = problem.query.at(row, queries.start, head * width);
-                product(
-                    output,
-                    output_stride,
-                    [keys.count, width, count],
-                    Left::Columns(&scratch.gradients, stride),
-                    Right::Rows(right, problem.query.stride),
+                    sizes,
+                    left,
+                    right,
                     problem.scale,
                     true,
                 );
             }
-            if let Some((output, output_stride)) = targets
-                .at(0, queries.start, head * width)
-                .filter(|_| wanted[0])
-            {
-                let right = problem.key.at(row, keys.first, keys.head * width);
+            if let Some((output, output_stride)) = targets.at(1, keys.first, keys.head * width) {
+                let sizes = [keys.count, width, count];
+                let left = Left::Columns(scores, stride);
+                let right = Right::Rows(query, problem.query.stride);
                 product(
                     output,
                     output_stride,
-                    [count, width, keys.count],
-                    Left::Rows(&scratch.gradients, stride),
-                    Right::Rows(right, problem.key.stride),
+                    sizes,
+                    left,
+                    right,
                     problem.scale,
                     true,
                 );
+            }
+            let column = keys.head * value_width;
+            if let Some((output, output_stride)) = targets.at(2, keys.first, column) {
+                let sizes = [keys.count, value_width, count];
+                let left = Left::Columns(weights, stride);
+                let right = Right::Rows(gradient, problem.context_width());
+                product(output, output_stride, sizes, left, right, 1.0, true);
             }
         };
         for key_head in 0..problem.heads.keys {
-            self.each_tile(
-                scratch,
-                row,
-                problem.group(key_head),
-                [&queries, &keys],
-                &mut add,
-            );
+            let heads = problem.group(key_head);
+            self.each_tile(scratch, row, heads, [&queries, &keys], &mut add);
         }
     }
 
@@ -312,7 +302,7 @@ impl<'a> Pass<'a> {
             scores: &mut scratch.scores,
             gradients: &mut scratch.gradients,
             stride: keys.stride(),
-            context: [contexts, gradients],
+            context: (problem.s > KEYS).then_some([contexts, gradients]),
             context_width: problem.context_width(),
             width: problem.heads.value_width,
             states: &self.states[(keys.row * problem.t + queries.start) * n_heads + head..],

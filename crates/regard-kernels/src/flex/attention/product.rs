@@ -273,3 +273,81 @@ fn shuffle(low: &[f32], high: &[f32], output: &mut [f32]) {
         *pair = [low, high];
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(n: usize, factor: f32) -> Vec<f32> {
+        (0..n).map(|i| (i as f32 * factor).sin()).collect()
+    }
+
+    #[test]
+    fn products_are_sums_of_products() {
+        for [rows, columns, depth] in [[1, 1, 1], [15, 7, 3], [9, 33, 5], [31, 100, 17]] {
+            let stride = rows.max(columns).max(depth) + 3;
+            let (a, b) = (numbers(stride * stride, 0.7), numbers(stride * stride, 0.3));
+            let mut panels = vec![f32::NAN; columns.next_multiple_of(PANEL) * depth];
+            let mut spare = vec![f32::NAN; PANEL * depth];
+            transpose(&b, stride, [columns, depth], &mut panels, &mut spare);
+            for turned in [false, true] {
+                for by_columns in [false, true] {
+                    let right = if turned {
+                        Right::Panels(&panels)
+                    } else {
+                        Right::Rows(&b, stride)
+                    };
+                    let left = if by_columns {
+                        Left::Columns(&a, stride)
+                    } else {
+                        Left::Rows(&a, stride)
+                    };
+                    let mut output = vec![1.0; rows * stride];
+                    let sizes = [rows, columns, depth];
+                    product(&mut output, stride, sizes, left, right, 2.0, true);
+                    product(&mut output, stride, sizes, left, right, 0.5, true);
+                    let mut fresh = vec![f32::NAN; rows * stride];
+                    product(&mut fresh, stride, sizes, left, right, 2.5, false);
+                    for i in 0..rows {
+                        for j in 0..columns {
+                            let of = |k: usize| {
+                                let a = if by_columns {
+                                    a[k * stride + i]
+                                } else {
+                                    a[i * stride + k]
+                                };
+                                let b = if turned {
+                                    b[j * stride + k]
+                                } else {
+                                    b[k * stride + j]
+                                };
+                                a * b
+                            };
+                            let expected = 2.5 * (0..depth).map(of).sum::<f32>();
+                            assert!((output[i * stride + j] - 1.0 - expected).abs() < 1e-5);
+                            assert!((fresh[i * stride + j] - expected).abs() < 1e-5);
+                        }
+                        let behind = output[i * stride + columns..(i + 1) * stride].iter();
+                        assert!(behind.copied().all(|x| x == 1.0), "nothing else is touched");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_panel_that_is_not_full_ends_in_zeros() {
+        let mut panels = [f32::NAN; 2 * PANEL];
+        transpose(
+            &[1.0, 2.0, 3.0, 4.0],
+            2,
+            [2, 2],
+            &mut panels,
+            &mut [0.0; 2 * PANEL],
+        );
+        let mut expected = [0.0; 2 * PANEL];
+        expected[..2].copy_from_slice(&[1.0, 3.0]);
+        expected[PANEL..PANEL + 2].copy_from_slice(&[2.0, 4.0]);
+        assert_eq!(panels.to_vec(), expected);
+    }
+}

@@ -87,8 +87,8 @@ pub(super) struct Differentiate<'a> {
     pub(super) scores: &'a mut [f32],
     pub(super) gradients: &'a mut [f32],
     pub(super) stride: usize,
-    /// The first row of the head's context and of its gradient, and the width of the rows of all heads.
-    pub(super) context: [&'a [f32]; 2],
+    /// The first row of the head's context and of its gradient, where there are other keys; the width of the rows of all heads.
+    pub(super) context: Option<[&'a [f32]; 2]>,
     pub(super) context_width: usize,
     pub(super) width: usize,
     /// The first state of the head, as [`Finish`] left it; those of the next query stand `n_heads` further on.
@@ -111,25 +111,30 @@ impl WithSimd for Differentiate<'_> {
         let rows = self.scores.chunks_exact_mut(self.stride);
         let rows = rows.zip(self.gradients.chunks_exact_mut(self.stride));
         for (i, ((weights, gradients), &[largest, factor])) in rows.zip(states).enumerate() {
-            let [context, gradient] = self
-                .context
-                .map(|rows| &rows[i * self.context_width..][..self.width]);
-            let mean = dot(context, gradient);
+            for weight in weights.iter_mut() {
+                *weight = exp(*weight - largest) * factor;
+            }
+            let factors = &mut self.factors[..self.stride];
             if let Some((p, draws)) = self.dropout {
-                let factors = &mut self.factors[..self.stride];
                 factors.fill(1.0);
                 DropoutRow::new(&[row, head, first + i], p, draws).apply(first_key, factors);
-                let elements = weights.iter_mut().zip(gradients).zip(&*factors);
-                for ((weight, gradient), kept) in elements {
-                    let before = exp(*weight - largest) * factor;
-                    *gradient = (*gradient * kept - mean) * before;
-                    *weight = before * kept;
+                let pairs = gradients.iter_mut().zip(&*factors);
+                pairs.for_each(|(gradient, factor)| *gradient *= factor);
+            }
+            let mean = match self.context {
+                Some(rows) => {
+                    let [context, gradient] =
+                        rows.map(|rows| &rows[i * self.context_width..][..self.width]);
+                    dot(context, gradient)
                 }
-            } else {
-                for (weight, gradient) in weights.iter_mut().zip(gradients) {
-                    *weight = exp(*weight - largest) * factor;
-                    *gradient = (*gradient - mean) * *weight;
-                }
+                None => dot(weights, gradients),
+            };
+            for (gradient, weight) in gradients.iter_mut().zip(&*weights) {
+                *gradient = (*gradient - mean) * weight;
+            }
+            if self.dropout.is_some() {
+                let pairs = weights.iter_mut().zip(&*factors);
+                pairs.for_each(|(weight, factor)| *weight *= factor);
             }
         }
     }
