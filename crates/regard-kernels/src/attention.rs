@@ -124,12 +124,17 @@ pub fn attention(
     let [_, s, value_width] = value.dims();
     let dims = [query.dims(), key.dims(), value.dims()];
     let key_heads = key_heads("attention", dims, options.n_heads);
-    options.mask.check(batch, [t, s]);
+    options.check([batch, t, s]);
     #[cfg(feature = "flex")]
-    if options.may_fuse() && key_heads == options.n_heads {
-        let operands = [&query, &key, &value].map(Operand::new);
-        if let [Some(query), Some(key), Some(value)] = operands {
-            return options.fused([query, key, value], [query_width, value_width]);
+    {
+        let heads = Heads {
+            queries: options.n_heads,
+            keys: key_heads,
+            width: query_width / options.n_heads,
+            value_width: value_width / key_heads,
+        };
+        if let Some(output) = options.fused([&query, &key, &value], heads) {
+            return output;
         }
     }
     let n_heads = options.n_heads;
@@ -384,11 +389,19 @@ pub fn self_attention(qkv: Tensor<3>, options: AttentionOptions) -> AttentionOut
         "self_attention: expected a width that is a multiple of 3 x {} heads, got {width}",
         options.n_heads
     );
-    options.mask.check(batch, [t, t]);
+    options.check([batch, t, t]);
     let width = width / 3;
     #[cfg(feature = "flex")]
-    if let Some(qkv) = Operand::new(&qkv).filter(|_| options.may_fuse()) {
-        return options.fused([qkv], [width, width]);
+    {
+        let heads = Heads {
+            queries: options.n_heads,
+            keys: options.n_heads,
+            width: width / options.n_heads,
+            value_width: width / options.n_heads,
+        };
+        if let Some(output) = options.fused([&qkv], heads) {
+            return output;
+        }
     }
     let [query, key, value] = std::array::from_fn(|i| part(&qkv, [batch, t, width], i));
     attention(query, key, value, options)
@@ -438,13 +451,18 @@ pub fn cross_attention(
     let width = packed / 2;
     let dims = [query.dims(), [batch, s, width], [batch, s, width]];
     let key_heads = key_heads("cross_attention", dims, options.n_heads);
-    options.mask.check(batch, [query.dims()[1], s]);
+    options.check([batch, query.dims()[1], s]);
     #[cfg(feature = "flex")]
-    if options.may_fuse()
-        && key_heads == options.n_heads
-        && let (Some(query), Some(key_value)) = (Operand::new(&query), Operand::new(&key_value))
     {
-        return options.fused([query, key_value], [width, width]);
+        let heads = Heads {
+            queries: options.n_heads,
+            keys: key_heads,
+            width: width / key_heads,
+            value_width: width / key_heads,
+        };
+        if let Some(output) = options.fused([&query, &key_value], heads) {
+            return output;
+        }
     }
     let [key, value] = std::array::from_fn(|i| part(&key_value, [batch, s, width], i));
     attention(query, key, value, options)
@@ -457,36 +475,71 @@ fn part(packed: &Tensor<3>, [batch, length, width]: [usize; 3], i: usize) -> Ten
         .slice([0..batch, 0..length, i * width..(i + 1) * width])
 }
 
-#[cfg(feature = "flex")]
 impl AttentionOptions {
-    /// Weights, and dropout on them, need the weights themselves; the rest has no fused form.
-    fn may_fuse(&self) -> bool {
-        !self.weights
-            && self.dropout.is_none()
-            && self.bias.is_none()
-            && self.normalizer == Normalizer::Softmax
-            && self.mask.is_contiguous()
+    /// Refuses a mask or a bias that does not fit the batch, and a probability that is none.
+    fn check(&self, [batch, t, s]: [usize; 3]) {
+        self.mask.check(batch, [t, s]);
+        if let Some((p, _)) = self.dropout {
+            assert!(
+                (0.0..1.0).contains(&p),
+                "attention: expected a probability of dropout in [0, 1), got {p}"
+            );
+        }
+        if let Some(bias) = &self.bias {
+            let scores = [batch, self.n_heads, t, s];
+            let fits = |(&own, of_scores)| own == 1 || own == of_scores;
+            assert!(
+                bias.dims().iter().zip(scores).all(fits),
+                "attention: expected a bias that broadcasts to {scores:?}, got {:?}",
+                bias.dims()
+            );
+        }
     }
 
+    /// One operation with its own backward pass, where that can be: for softmax on this backend, and weights wanted only
+    /// where nothing is differentiated.
+    #[cfg(feature = "flex")]
     fn fused<const N: usize>(
-        self,
-        operands: [Operand; N],
-        [width, value_width]: [usize; 2],
-    ) -> AttentionOutput {
-        let heads = Heads {
-            count: self.n_heads,
-            width,
-            value_width,
-        };
+        &self,
+        tensors: [&Tensor<3>; N],
+        heads: Heads,
+    ) -> Option<AttentionOutput> {
+        if self.normalizer != Normalizer::Softmax {
+            return None;
+        }
+        let bias = self.bias.as_ref().map(Operand::new);
+        let operands = tensors.map(Operand::new).into_iter().chain(bias);
+        let operands: Vec<Operand> = operands.collect::<Option<_>>()?;
         let op = AttentionOp {
             heads,
-            mask: self.mask,
+            mask: self.mask.clone(),
             scale: self.scale,
+            dropout: self.dropout.filter(|&(p, _)| p > 0.0),
+            bias: self.bias.is_some(),
         };
-        AttentionOutput {
-            context: apply(op, operands),
-            weights: None,
+        match operands.len() {
+            1 => self.apply::<1>(op, operands),
+            2 => self.apply::<2>(op, operands),
+            3 => self.apply::<3>(op, operands),
+            _ => self.apply::<4>(op, operands),
         }
+    }
+
+    #[cfg(feature = "flex")]
+    fn apply<const N: usize>(
+        &self,
+        op: AttentionOp,
+        operands: Vec<Operand>,
+    ) -> Option<AttentionOutput> {
+        let weights = match self.weights {
+            true => Some(op.weights(&operands)?),
+            false => None,
+        };
+        let operands: [Operand; N] = operands.try_into().ok()?;
+        Some(AttentionOutput {
+            context: apply(op, operands),
+            weights,
+        })
     }
 }
 

@@ -52,7 +52,7 @@ pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, draws: Draws) -> Tensor<D> 
     if !mask.is_empty() {
         let rows = DropoutRows::new(&shape, p, draws);
         for (row, values) in mask.chunks_exact_mut(shape[D - 1]).enumerate() {
-            rows.row(row).apply(values);
+            rows.row(row).apply(0, values);
         }
     }
     let like = (&x.device(), x.dtype());
@@ -106,7 +106,7 @@ pub fn dropout_rows(x: Tensor<2>, dropout: &RowDropout) -> Tensor<2> {
     if !mask.is_empty() {
         let rows = dropout.rows();
         for (row, values) in mask.chunks_exact_mut(shape[1]).enumerate() {
-            rows.row(row).apply(values);
+            rows.row(row).apply(0, values);
         }
     }
     let like = (&x.device(), x.dtype());
@@ -210,11 +210,11 @@ impl DropoutRow {
         if z < self.threshold { 0.0 } else { self.kept }
     }
 
-    /// Multiplies the elements of the row.
+    /// Multiplies elements of the row, from place `first` on.
     #[inline(always)]
-    pub(crate) fn apply(&self, values: &mut [f32]) {
+    pub(crate) fn apply(&self, first: usize, values: &mut [f32]) {
         for (i, value) in values.iter_mut().enumerate() {
-            *value *= self.factor(i);
+            *value *= self.factor(first + i);
         }
     }
 
@@ -284,7 +284,7 @@ mod tests {
             let mut mask = vec![1.0; shape.iter().product()];
             let rows = DropoutRows::new(&shape, 0.3, draws(first_row));
             for (row, values) in mask.chunks_exact_mut(shape[2]).enumerate() {
-                rows.row(row).apply(values);
+                rows.row(row).apply(0, values);
             }
             mask
         };
@@ -308,7 +308,7 @@ mod tests {
         let rows = DropoutRows::new(&shape, 0.3, draws(4));
         let mut whole = vec![1.0; 2 * 3 * 5 * 7];
         for (row, values) in whole.chunks_exact_mut(7).enumerate() {
-            rows.row(row).apply(values);
+            rows.row(row).apply(0, values);
         }
         for (row, expected) in whole.chunks(7).enumerate() {
             let index = [row / 15, row / 5 % 3, row % 5];

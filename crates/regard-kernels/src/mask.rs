@@ -196,6 +196,14 @@ impl AttentionMask {
         start.min(end)..end
     }
 
+    /// The only keys that a query may see within its [`visible_range`](Self::visible_range), ascending, where a graph says
+    /// so. `None` if the whole range is visible.
+    #[cfg(feature = "flex")]
+    pub(crate) fn sources(&self, row: usize, query: usize, [t, s]: [usize; 2]) -> Option<&[usize]> {
+        let graphs = self.graphs.as_ref()?;
+        Some(of_row(graphs, row).sources(query + s - t))
+    }
+
     /// Whether query `query` of row `row` may not see key `key`, with `[T, S]` queries and keys.
     pub fn is_blocked(&self, row: usize, query: usize, key: usize, sizes: [usize; 2]) -> bool {
         if !self.visible_range(row, query, sizes).contains(&key) {
@@ -275,7 +283,7 @@ impl AttentionMask {
     }
 
     /// Rows that the mask tells apart; lengths that cut nothing off s keys are the same for all.
-    fn own_rows(&self, rows: usize, s: usize) -> usize {
+    pub(crate) fn own_rows(&self, rows: usize, s: usize) -> usize {
         let cut = |lengths: &Arc<[usize]>| lengths.iter().any(|&length| length < s);
         let own = self.key_lengths.as_ref().is_some_and(cut)
             || self.blocks.as_ref().is_some_and(|blocks| blocks.len() > 1)

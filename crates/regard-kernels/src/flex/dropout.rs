@@ -25,7 +25,7 @@ impl RowDropoutOp {
             x,
             width,
             #[inline(always)]
-            |row, values| rows.row(row).apply(values),
+            |row, values| rows.row(row).apply(0, values),
         )
     }
 }
@@ -39,7 +39,7 @@ impl DropoutOp {
             x,
             width,
             #[inline(always)]
-            |row, values| rows.row(row).apply(values),
+            |row, values| rows.row(row).apply(0, values),
         )
     }
 }

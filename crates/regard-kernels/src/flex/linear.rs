@@ -50,7 +50,7 @@ impl LinearOp {
                     *g = if y > 0.0 { *g } else { 0.0 };
                 }
                 if let Some(dropout) = &dropout {
-                    dropout.row(number).apply(g);
+                    dropout.row(number).apply(0, g);
                 }
                 for (sum, g) in sums.iter_mut().zip(g.iter()) {
                     *sum += g;

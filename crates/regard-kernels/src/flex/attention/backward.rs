@@ -1,0 +1,374 @@
+//! The backward pass: the weights of a tile are made again, and serve every gradient that needs them.
+//!
+//! With `p` the weights, `g` the gradient of the context, `m` the factors of dropout and `o` the context:
+//!
+//! ```text
+//! d_weights = (g v^T) m                                    [T, S]
+//! d_scores  = p (d_weights - sum_k g_k o_k)                [T, S]
+//! d_q = scale d_scores k,  d_k = scale d_scores^T q,  d_v = (p m)^T g
+//! ```
+//!
+//! The sum over the width of the context is the one over keys that softmax has, `sum_j p_j d_weights_j`: this where one
+//! tile holds all keys, and what must cancel does so exactly, that where they are more.
+//!
+//! Dao. `FlashAttention`-2. 2023. <https://arxiv.org/abs/2307.08691>, algorithm 2.
+
+#![allow(unsafe_code, reason = "gradients are written once, not zeroed first")]
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use burn::backend::flex::FlexTensor;
+use pulp::Arch;
+
+use super::super::elements;
+use super::super::simd::{sum, vectorized};
+use super::Place;
+use super::problem::{KEYS, Problem, QUERIES, Visible, tile, zeroed};
+use super::product::{Left, Right, product};
+use super::rows::{Differentiate, State};
+use super::tile::{Keys, Scratch};
+
+/// Everything that the gradients are made from.
+pub(super) struct Pass<'a> {
+    problem: &'a Problem<'a>,
+    visible: Visible,
+    /// `[B, T, H K_v]`, as its gradient.
+    context: &'a [f32],
+    gradient: &'a [f32],
+    /// Largest score and factor of the exponentials, `[B, T, H]`.
+    states: &'a [State],
+}
+
+/// Rows of the gradient of one operand: the position of the first, and their memory.
+type Rows<'a, T> = Option<(usize, &'a mut [T])>;
+
+/// What a task is to compute: rows of some operands' gradients, for one row of the batch.
+struct Task<'a> {
+    row: usize,
+    rows: [Rows<'a, MaybeUninit<f32>>; 3],
+}
+
+/// Where a task writes gradients of q, k and v.
+struct Targets<'a> {
+    places: [Place; 3],
+    /// Width of a row of each operand.
+    widths: [usize; 3],
+    rows: [Rows<'a, f32>; 3],
+    /// Which of q, k and v these are the rows of; packed, they share operands.
+    wanted: [bool; 3],
+}
+
+impl Targets<'_> {
+    /// The memory from a position and a column of q, k or v on, where its gradient is wanted, and the stride of its rows.
+    fn at(&mut self, part: usize, position: usize, column: usize) -> Option<(&mut [f32], usize)> {
+        let Place {
+            operand,
+            column: start,
+        } = self.places[part];
+        let width = self.widths[operand];
+        let (first, data) = self.rows[operand].as_mut().filter(|_| self.wanted[part])?;
+        Some((
+            &mut data[(position - *first) * width + start + column..],
+            width,
+        ))
+    }
+
+    /// The positions of q, k or v that a task has to do with.
+    fn positions(&self, part: usize) -> Option<Range<usize>> {
+        let operand = self.places[part].operand;
+        let (first, data) = self.rows[operand].as_ref()?;
+        Some(*first..first + data.len() / self.widths[operand])
+    }
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(
+        problem: &'a Problem<'a>,
+        context: &'a FlexTensor,
+        states: &'a [State],
+        gradient: &'a FlexTensor,
+    ) -> Self {
+        Self {
+            problem,
+            visible: Visible::new(problem),
+            context: elements(context),
+            gradient: elements(gradient),
+            states,
+        }
+    }
+
+    /// The gradients of the operands that are wanted.
+    ///
+    /// Where a row of the batch is more than one tile, tasks have a tile of queries, for whose gradients they go through all
+    /// keys, or a tile of keys, for whose gradients they go through all queries: scores are made twice, sums have one
+    /// order, and a single long row has work for many cores.
+    pub(super) fn operands(
+        &self,
+        places: [Place; 3],
+        inputs: &[FlexTensor],
+        wanted: &[bool],
+    ) -> Vec<Option<Vec<f32>>> {
+        let Problem { batch, t, s, .. } = *self.problem;
+        let sizes: Vec<[usize; 2]> = inputs
+            .iter()
+            .map(|input| [input.layout().shape()[1], input.layout().shape()[2]])
+            .collect();
+        let mut gradients: Vec<Option<Vec<f32>>> = sizes
+            .iter()
+            .zip(wanted)
+            .map(|([length, width], wanted)| {
+                wanted.then(|| Vec::with_capacity(batch * length * width))
+            })
+            .collect();
+        if self.problem.is_empty() {
+            for (gradient, [length, width]) in gradients.iter_mut().zip(&sizes) {
+                if let Some(gradient) = gradient {
+                    gradient.resize(batch * length * width, 0.0);
+                }
+            }
+            return gradients;
+        }
+
+        let whole = t <= QUERIES && s <= KEYS;
+        let packed = inputs.len() == 1;
+        let query_tiles = if whole || packed {
+            0
+        } else {
+            t.div_ceil(QUERIES)
+        };
+        let tiles = query_tiles + if whole { 1 } else { s.div_ceil(KEYS) };
+        let mut tasks: Vec<Task<'_>> = (0..batch * tiles)
+            .map(|i| Task {
+                row: i / tiles,
+                rows: [None, None, None],
+            })
+            .collect();
+        for (operand, gradient) in gradients.iter_mut().enumerate() {
+            let Some(gradient) = gradient else { continue };
+            let [length, width] = sizes[operand];
+            let (rows, first_tile) = match operand {
+                _ if whole => (length, 0),
+                0 if !packed => (QUERIES, 0),
+                _ => (KEYS, query_tiles),
+            };
+            let room = &mut gradient.spare_capacity_mut()[..batch * length * width];
+            for (row, data) in room.chunks_mut(length * width).enumerate() {
+                for (i, data) in data.chunks_mut(rows * width).enumerate() {
+                    tasks[row * tiles + first_tile + i].rows[operand] = Some((i * rows, data));
+                }
+            }
+        }
+        let widths = [0, 1, 2].map(|operand| sizes.get(operand).map_or(0, |size| size[1]));
+        self.problem.for_each(
+            tasks,
+            || Scratch::new(self.problem),
+            |scratch, Task { row, rows }| {
+                let rows = rows.map(|rows| rows.map(|(first, data)| (first, zeroed(data))));
+                let mut targets = Targets {
+                    places,
+                    widths,
+                    rows,
+                    wanted: [true; 3],
+                };
+                if whole {
+                    self.tiles(scratch, row, [0..t, 0..s], &mut targets);
+                    return;
+                }
+                if let Some(queries) = targets.positions(0) {
+                    targets.wanted = [true, false, false];
+                    self.tiles(scratch, row, [queries, 0..s], &mut targets);
+                }
+                if let Some(keys) = targets.positions(1).or(targets.positions(2)) {
+                    targets.wanted = [false, true, true];
+                    self.tiles(scratch, row, [0..t, keys], &mut targets);
+                }
+            },
+        );
+        for (gradient, [length, width]) in gradients.iter_mut().zip(&sizes) {
+            if let Some(gradient) = gradient {
+                // SAFETY: every element is in a row of one task, which wrote it.
+                unsafe { gradient.set_len(batch * length * width) };
+            }
+        }
+        gradients
+    }
+
+    /// Adds what queries and keys in these ranges have to do with each other to the gradients of q, k and v that are wanted.
+    fn tiles(
+        &self,
+        scratch: &mut Scratch,
+        row: usize,
+        [queries, keys]: [Range<usize>; 2],
+        targets: &mut Targets<'_>,
+    ) {
+        let problem = self.problem;
+        let (width, value_width) = (problem.heads.width, problem.heads.value_width);
+        let mut add = |scratch: &Scratch, keys: Keys, head: usize, queries: Range<usize>| {
+            let (count, stride) = (queries.len(), keys.stride());
+            let (weights, scores) = (&scratch.scores, &scratch.gradients);
+            let query = problem.query.at(row, queries.start, head * width);
+            let key = problem.key.at(row, keys.first, keys.head * width);
+            let gradient = self.of_context(self.gradient, row, queries.start, head);
+            if let Some((output, output_stride)) = targets.at(0, queries.start, head * width) {
+                let sizes = [count, width, keys.count];
+                let left = Left::Rows(scores, stride);
+                let right = Right::Rows(key, problem.key.stride);
+                product(
+                    output,
+                    output_stride,
+                    sizes,
+                    left,
+                    right,
+                    problem.scale,
+                    true,
+                );
+            }
+            if let Some((output, output_stride)) = targets.at(1, keys.first, keys.head * width) {
+                let sizes = [keys.count, width, count];
+                let left = Left::Columns(scores, stride);
+                let right = Right::Rows(query, problem.query.stride);
+                product(
+                    output,
+                    output_stride,
+                    sizes,
+                    left,
+                    right,
+                    problem.scale,
+                    true,
+                );
+            }
+            let column = keys.head * value_width;
+            if let Some((output, output_stride)) = targets.at(2, keys.first, column) {
+                let sizes = [keys.count, value_width, count];
+                let left = Left::Columns(weights, stride);
+                let right = Right::Rows(gradient, problem.context_width());
+                product(output, output_stride, sizes, left, right, 1.0, true);
+            }
+        };
+        for key_head in 0..problem.heads.keys {
+            let heads = problem.group(key_head);
+            self.each_tile(scratch, row, heads, [&queries, &keys], &mut add);
+        }
+    }
+
+    /// Makes weights and gradients of scores for every tile of queries and keys that see each other, and calls `f` on them.
+    /// The heads share one of keys.
+    fn each_tile(
+        &self,
+        scratch: &mut Scratch,
+        row: usize,
+        heads: Range<usize>,
+        [queries, keys]: [&Range<usize>; 2],
+        f: &mut impl FnMut(&Scratch, Keys, usize, Range<usize>),
+    ) {
+        let problem = self.problem;
+        for start in keys.clone().step_by(KEYS) {
+            let keys = Keys {
+                row,
+                head: heads.start / (problem.heads.queries / problem.heads.keys),
+                first: start,
+                count: tile(start, KEYS, keys.end).len(),
+            };
+            let mut turned = false;
+            for head in heads.clone() {
+                for first in queries.clone().step_by(QUERIES) {
+                    let hull = self.visible.hull(row, first);
+                    if hull.start >= start + keys.count || hull.end <= start {
+                        continue;
+                    }
+                    if !turned {
+                        scratch.turn_keys(problem, keys);
+                        scratch.turn_values(problem, keys);
+                        turned = true;
+                    }
+                    let queries = tile(first, QUERIES, queries.end);
+                    self.make(scratch, keys, head, queries.clone());
+                    f(scratch, keys, head, queries);
+                }
+            }
+        }
+    }
+
+    /// Makes the weights of a tile, after dropout, and the gradients of its scores.
+    fn make(&self, scratch: &mut Scratch, keys: Keys, head: usize, queries: Range<usize>) {
+        let problem = self.problem;
+        let gradients = self.of_context(self.gradient, keys.row, queries.start, head);
+        let contexts = self.of_context(self.context, keys.row, queries.start, head);
+        scratch.score(problem, &self.visible, keys, head, queries.clone());
+        scratch.multiply_values(problem, keys, queries.len(), gradients);
+        let n_heads = problem.heads.queries;
+        Arch::new().dispatch(Differentiate {
+            scores: &mut scratch.scores,
+            gradients: &mut scratch.gradients,
+            stride: keys.stride(),
+            context: (problem.s > KEYS).then_some([contexts, gradients]),
+            context_width: problem.context_width(),
+            width: problem.heads.value_width,
+            states: &self.states[(keys.row * problem.t + queries.start) * n_heads + head..],
+            n_heads,
+            dropout: problem.dropout,
+            place: [keys.row, head, queries.start, keys.first],
+            factors: &mut scratch.draws,
+            queries: queries.len(),
+        });
+    }
+
+    /// Context or its gradient from a query of a head on.
+    fn of_context<'b>(&self, data: &'b [f32], row: usize, query: usize, head: usize) -> &'b [f32] {
+        let start = (row * self.problem.t + query) * self.problem.context_width();
+        &data[start + head * self.problem.heads.value_width..]
+    }
+
+    /// The gradient of a bias of this shape: that of the scores, summed over the axes that the bias does not have.
+    pub(super) fn bias(&self, shape: &[usize]) -> Vec<f32> {
+        let Problem {
+            batch, t, s, heads, ..
+        } = *self.problem;
+        let mut gradient = vec![0.0; shape.iter().product()];
+        if self.problem.is_empty() {
+            return gradient;
+        }
+        let [own_queries, own_keys] = [shape[2], shape[3]];
+        let tasks = gradient
+            .chunks_mut(own_queries * own_keys)
+            .enumerate()
+            .flat_map(|(i, data)| {
+                let parts = data.chunks_mut(QUERIES * own_keys).enumerate();
+                parts.map(move |(tile, data)| (i / shape[1], i % shape[1], tile * QUERIES, data))
+            })
+            .collect();
+        let own = |size: usize, i: usize, all: usize| if size == 1 { 0..all } else { i..i + 1 };
+        self.problem.for_each(
+            tasks,
+            || Scratch::new(self.problem),
+            |scratch, (row, head, first, data): (_, _, _, &mut [f32])| {
+                let queries = match own_queries {
+                    1 => 0..t,
+                    _ => tile(first, QUERIES, t),
+                };
+                let mut add = |scratch: &Scratch, keys: Keys, _, queries: Range<usize>| {
+                    let rows = scratch.gradients.chunks_exact(keys.stride());
+                    for (query, scores) in queries.zip(rows) {
+                        let scores = &scores[..keys.count];
+                        let at = if own_queries == 1 { 0 } else { query - first };
+                        if own_keys == 1 {
+                            data[at] += vectorized(|| sum(scores, |score| score));
+                        } else {
+                            let line = &mut data[at * own_keys + keys.first..];
+                            line.iter_mut()
+                                .zip(scores)
+                                .for_each(|(sum, score)| *sum += score);
+                        }
+                    }
+                };
+                for row in own(shape[0], row, batch) {
+                    for head in own(shape[1], head, heads.queries) {
+                        self.each_tile(scratch, row, head..head + 1, [&queries, &(0..s)], &mut add);
+                    }
+                }
+            },
+        );
+        gradient
+    }
+}

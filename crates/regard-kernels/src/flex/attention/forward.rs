@@ -1,0 +1,114 @@
+//! The forward pass: softmax and weighted mean tile by tile, with a running maximum and a running sum.
+//!
+//! Milakov, Gimelshein. Online normalizer calculation for softmax. 2018. <https://arxiv.org/abs/1805.02867>
+
+#![allow(unsafe_code, reason = "the context is written once, not zeroed first")]
+
+use std::mem::MaybeUninit;
+
+use pulp::Arch;
+
+use super::problem::{KEYS, Problem, QUERIES, Visible, tile, zeroed};
+use super::product::{Left, Right, product};
+use super::rows::{Absorb, Finish, NOTHING, State};
+use super::tile::{Keys, Scratch};
+
+/// A tile of queries of one row, with the rows of the context and the states, `[T, H]`, that belong to it.
+struct Task<'a> {
+    row: usize,
+    first: usize,
+    context: &'a mut [MaybeUninit<f32>],
+    states: &'a mut [State],
+}
+
+/// The context, `[B, T, H K_v]`, and for each query and head, `[B, T, H]`, the largest score and what a sum of exponentials
+/// is multiplied by to be 1; or by 0 where every key is blocked.
+pub(super) fn forward(problem: &Problem<'_>) -> (Vec<f32>, Vec<State>) {
+    let (width, n_heads) = (problem.context_width(), problem.heads.queries);
+    let rows = problem.batch * problem.t;
+    if problem.is_empty() {
+        return (vec![0.0; rows * width], vec![[0.0; 2]; rows * n_heads]);
+    }
+    let mut context = Vec::with_capacity(rows * width);
+    let mut states = vec![NOTHING; rows * n_heads];
+    let visible = Visible::new(problem);
+
+    let parts = &mut context.spare_capacity_mut()[..rows * width];
+    let tasks = parts
+        .chunks_mut(problem.t * width)
+        .zip(states.chunks_mut(problem.t * n_heads))
+        .enumerate()
+        .flat_map(|(row, (context, states))| {
+            let tiles = context
+                .chunks_mut(QUERIES * width)
+                .zip(states.chunks_mut(QUERIES * n_heads));
+            tiles.enumerate().map(move |(i, (context, states))| Task {
+                row,
+                first: i * QUERIES,
+                context,
+                states,
+            })
+        })
+        .collect();
+    problem.for_each(
+        tasks,
+        || Scratch::new(problem),
+        |scratch, task| work(problem, &visible, scratch, task),
+    );
+    // SAFETY: every element is in the part of one task, which wrote it.
+    unsafe { context.set_len(rows * width) };
+    (context, states)
+}
+
+fn work(problem: &Problem<'_>, visible: &Visible, scratch: &mut Scratch, task: Task<'_>) {
+    let Task {
+        row, first, states, ..
+    } = task;
+    let context = zeroed(task.context);
+    let (n_heads, value_width) = (problem.heads.queries, problem.heads.value_width);
+    let context_width = problem.context_width();
+    let count = states.len() / n_heads;
+    let hull = visible.hull(row, first);
+    let first_key = hull.start / KEYS * KEYS;
+    for key_head in 0..problem.heads.keys {
+        for start in (first_key..hull.end).step_by(KEYS) {
+            let keys = Keys {
+                row,
+                head: key_head,
+                first: start,
+                count: tile(start, KEYS, problem.s).len(),
+            };
+            scratch.turn_keys(problem, keys);
+            let values = problem.value.at(row, start, key_head * value_width);
+            for head in problem.group(key_head) {
+                scratch.score(problem, visible, keys, head, first..first + count);
+                let context = &mut context[head * value_width..];
+                let begun = start > first_key;
+                Arch::new().dispatch(Absorb {
+                    scores: &mut scratch.scores,
+                    stride: keys.stride(),
+                    states: &mut states[head..],
+                    n_heads,
+                    context: begun.then_some((&mut *context, context_width)),
+                    width: value_width,
+                    dropout: problem.dropout,
+                    place: [row, head, first, start],
+                });
+                product(
+                    context,
+                    context_width,
+                    [count, value_width, keys.count],
+                    Left::Rows(&scratch.scores, keys.stride()),
+                    Right::Rows(values, problem.value.stride),
+                    1.0,
+                    true,
+                );
+            }
+        }
+    }
+    Arch::new().dispatch(Finish {
+        context,
+        width: value_width,
+        states,
+    });
+}
