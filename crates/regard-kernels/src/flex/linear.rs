@@ -23,22 +23,25 @@ pub(crate) struct LinearOp {
 pub(crate) struct Saved {
     x: FlexTensor,
     weight: FlexTensor,
-    bias: bool,
-    residual: bool,
     /// The result, where the activation's derivative is read off it.
     y: Option<FlexTensor>,
 }
 
 impl LinearOp {
-    /// The gradient of the product from that of the result, and its sum over the rows if there is a bias.
-    fn of_product(&self, gradient: FlexTensor, saved: &Saved) -> (FlexTensor, Vec<f32>) {
+    /// The gradient of the product from that of the result; and its sum over the rows, if that is wanted for a bias.
+    fn of_product(
+        &self,
+        gradient: FlexTensor,
+        saved: &Saved,
+        summed: bool,
+    ) -> (FlexTensor, Vec<f32>) {
         let [_, columns] = matrix_shape(&gradient);
         let y = saved.y.as_ref().map_or(&[][..], elements);
         let dropout = self.dropout.as_ref().map(RowDropout::rows);
-        if !saved.bias && !self.relu && dropout.is_none() {
+        if !summed && !self.relu && dropout.is_none() {
             return (gradient, Vec::new());
         }
-        let n_sums = if saved.bias { columns } else { 0 };
+        let n_sums = if summed { columns } else { 0 };
         summed_rows(
             gradient,
             columns,
@@ -105,8 +108,6 @@ impl FusedOp<4> for LinearOp {
         let saved = tracked.then(|| Saved {
             x,
             weight,
-            bias: !b.is_empty(),
-            residual: !r.is_empty(),
             y: self.relu.then(|| y.clone()),
         });
         (y, saved)
@@ -121,15 +122,8 @@ impl FusedOp<4> for LinearOp {
         let gradient = gradient.to_contiguous();
         let shape = matrix_shape(&gradient);
         let [_, columns] = shape;
-        let empty = || tensor(Vec::new(), [0]);
-        let residual = wanted[3].then(|| {
-            if saved.residual {
-                gradient.clone()
-            } else {
-                empty()
-            }
-        });
-        let (gradient, sums) = self.of_product(gradient, &saved);
+        let residual = wanted[3].then(|| gradient.clone());
+        let (gradient, sums) = self.of_product(gradient, &saved, wanted[2]);
         let g = Matrix::new(elements(&gradient), shape);
         let (x, weight) = (Matrix::of(&saved.x), Matrix::of(&saved.weight));
         let dx = wanted[0].then(|| {
@@ -144,13 +138,7 @@ impl FusedOp<4> for LinearOp {
                 saved.weight.layout().shape().clone(),
             )
         });
-        let db = wanted[2].then(|| {
-            if saved.bias {
-                tensor(sums, [columns])
-            } else {
-                empty()
-            }
-        });
+        let db = wanted[2].then(|| tensor(sums, [columns]));
         [dx, dw, db, residual]
     }
 }
