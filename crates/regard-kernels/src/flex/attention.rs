@@ -22,6 +22,7 @@ use super::{FusedOp, Operand, tensor};
 use crate::profile::profiled;
 use crate::{AttentionMask, Draws};
 
+use forward::Kept;
 use problem::Problem;
 
 /// How heads lie in queries, keys and values: side by side.
@@ -53,8 +54,7 @@ pub(crate) struct AttentionOp {
 pub(crate) struct Saved<const N: usize> {
     inputs: [FlexTensor; N],
     context: FlexTensor,
-    /// What [`forward::forward`] keeps of each query's scores.
-    states: Vec<[f32; 2]>,
+    kept: Kept,
 }
 
 /// One of q, k and v: which operand it is in, and where its columns begin there.
@@ -125,11 +125,11 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
         if !tracked && step::serves(&problem) {
             return (tensor(step::step(&problem), shape), None);
         }
-        let (context, states) = forward::forward(&problem);
+        let (context, kept) = forward::forward(&problem, tracked);
         let context = tensor(context, shape);
         let saved = tracked.then(|| Saved {
             context: context.clone(),
-            states,
+            kept,
             inputs,
         });
         (context, saved)
@@ -143,7 +143,7 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
     ) -> [Option<FlexTensor>; N] {
         let gradient = gradient.to_contiguous();
         let problem = Problem::new(self, &saved.inputs);
-        let pass = backward::Pass::new(&problem, &saved.context, &saved.states, &gradient);
+        let pass = backward::Pass::new(&problem, &saved.context, &saved.kept, &gradient);
         let n = N - usize::from(self.bias);
         let mut gradients = pass.operands(self.places(N), &saved.inputs[..n], &wanted[..n]);
         if self.bias {

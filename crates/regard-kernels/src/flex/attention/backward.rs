@@ -24,9 +24,10 @@ use pulp::Arch;
 use super::super::elements;
 use super::super::simd::{sum, vectorized};
 use super::Place;
+use super::forward::Kept;
 use super::problem::{KEYS, Problem, QUERIES, Visible, tile, zeroed};
 use super::product::{Left, Right, product};
-use super::rows::{Differentiate, State};
+use super::rows::Differentiate;
 use super::tile::{Keys, Scratch};
 
 /// Everything that the gradients are made from.
@@ -36,8 +37,7 @@ pub(super) struct Pass<'a> {
     /// `[B, T, H K_v]`, as its gradient.
     context: &'a [f32],
     gradient: &'a [f32],
-    /// Largest score and factor of the exponentials, `[B, T, H]`.
-    states: &'a [State],
+    kept: &'a Kept,
 }
 
 /// Rows of the gradient of one operand: the position of the first, and their memory.
@@ -86,7 +86,7 @@ impl<'a> Pass<'a> {
     pub(super) fn new(
         problem: &'a Problem<'a>,
         context: &'a FlexTensor,
-        states: &'a [State],
+        kept: &'a Kept,
         gradient: &'a FlexTensor,
     ) -> Self {
         Self {
@@ -94,7 +94,7 @@ impl<'a> Pass<'a> {
             visible: Visible::new(problem),
             context: elements(context),
             gradient: elements(gradient),
-            states,
+            kept,
         }
     }
 
@@ -130,7 +130,7 @@ impl<'a> Pass<'a> {
             return gradients;
         }
 
-        let whole = t <= QUERIES && s <= KEYS;
+        let whole = self.problem.is_one_tile();
         let packed = inputs.len() == 1;
         let query_tiles = if whole || packed {
             0
@@ -278,7 +278,9 @@ impl<'a> Pass<'a> {
                         continue;
                     }
                     if !turned {
-                        scratch.turn_keys(problem, keys);
+                        if self.kept.weights.is_empty() {
+                            scratch.turn_keys(problem, keys);
+                        }
                         scratch.turn_values(problem, keys);
                         turned = true;
                     }
@@ -295,17 +297,25 @@ impl<'a> Pass<'a> {
         let problem = self.problem;
         let gradients = self.of_context(self.gradient, keys.row, queries.start, head);
         let contexts = self.of_context(self.context, keys.row, queries.start, head);
-        scratch.score(problem, &self.visible, keys, head, queries.clone());
-        scratch.multiply_values(problem, keys, queries.len(), gradients);
         let n_heads = problem.heads.queries;
+        let weights = &self.kept.weights;
+        if weights.is_empty() {
+            scratch.score(problem, &self.visible, keys, head, queries.clone());
+        } else {
+            let size = queries.len() * keys.stride();
+            let start = (keys.row * n_heads + head) * size;
+            scratch.scores[..size].copy_from_slice(&weights[start..start + size]);
+        }
+        scratch.multiply_values(problem, keys, queries.len(), gradients);
         Arch::new().dispatch(Differentiate {
             scores: &mut scratch.scores,
             gradients: &mut scratch.gradients,
             stride: keys.stride(),
+            are_weights: !weights.is_empty(),
             context: (problem.s > KEYS).then_some([contexts, gradients]),
             context_width: problem.context_width(),
             width: problem.heads.value_width,
-            states: &self.states[(keys.row * problem.t + queries.start) * n_heads + head..],
+            states: &self.kept.states[(keys.row * problem.t + queries.start) * n_heads + head..],
             n_heads,
             dropout: problem.dropout,
             place: [keys.row, head, queries.start, keys.first],

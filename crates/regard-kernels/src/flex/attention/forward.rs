@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use pulp::Arch;
 
 use super::problem::{KEYS, Problem, QUERIES, Visible, tile, zeroed};
-use super::product::{Left, Right, product};
+use super::product::{Left, PANEL, Right, product};
 use super::rows::{Absorb, Finish, NOTHING, State};
 use super::tile::{Keys, Scratch};
 
@@ -19,52 +19,76 @@ struct Task<'a> {
     first: usize,
     context: &'a mut [MaybeUninit<f32>],
     states: &'a mut [State],
+    /// The weights of all heads, if they are kept.
+    weights: &'a mut [MaybeUninit<f32>],
 }
 
-/// The context, `[B, T, H K_v]`, and for each query and head, `[B, T, H]`, the largest score and what a sum of exponentials
-/// is multiplied by to be 1; or by 0 where every key is blocked.
-pub(super) fn forward(problem: &Problem<'_>) -> (Vec<f32>, Vec<State>) {
-    let (width, n_heads) = (problem.context_width(), problem.heads.queries);
-    let rows = problem.batch * problem.t;
-    if problem.is_empty() {
-        return (vec![0.0; rows * width], vec![[0.0; 2]; rows * n_heads]);
-    }
-    let mut context = Vec::with_capacity(rows * width);
+/// What the backward pass needs to know about the weights.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    /// For each query and head, `[B, T, H]`, the largest score and what a sum of exponentials is multiplied by to be 1; or by
+    /// 0 where every key is blocked.
+    pub(super) states: Vec<State>,
+    /// The weights before dropout where one tile holds all queries and keys, `[B, H, T, S]` with S rounded up to whole
+    /// panels; else nothing.
+    pub(super) weights: Vec<f32>,
+}
+
+/// The context, `[B, T, H K_v]`, and what the backward pass needs, if there is to be one.
+pub(super) fn forward(problem: &Problem<'_>, tracked: bool) -> (Vec<f32>, Kept) {
+    let (width, n_heads, t) = (problem.context_width(), problem.heads.queries, problem.t);
+    let rows = problem.batch * t;
     let mut states = vec![NOTHING; rows * n_heads];
+    if problem.is_empty() {
+        let weights = Vec::new();
+        return (vec![0.0; rows * width], Kept { states, weights });
+    }
+    let of_row = match tracked && problem.is_one_tile() {
+        true => n_heads * t * problem.s.next_multiple_of(PANEL),
+        false => 0,
+    };
+    let mut context = Vec::with_capacity(rows * width);
+    let mut weights = Vec::with_capacity(problem.batch * of_row);
     let visible = Visible::new(problem);
 
-    let parts = &mut context.spare_capacity_mut()[..rows * width];
-    let tasks = parts
-        .chunks_mut(problem.t * width)
-        .zip(states.chunks_mut(problem.t * n_heads))
-        .enumerate()
-        .flat_map(|(row, (context, states))| {
-            let tiles = context
-                .chunks_mut(QUERIES * width)
-                .zip(states.chunks_mut(QUERIES * n_heads));
-            tiles.enumerate().map(move |(i, (context, states))| Task {
+    let room = &mut context.spare_capacity_mut()[..rows * width];
+    let kept = &mut weights.spare_capacity_mut()[..problem.batch * of_row];
+    let mut kept = kept.chunks_mut(of_row.max(1));
+    let mut tasks = Vec::new();
+    let of_rows = room
+        .chunks_mut(t * width)
+        .zip(states.chunks_mut(t * n_heads));
+    for (row, (context, states)) in of_rows.enumerate() {
+        let tiles = context.chunks_mut(QUERIES * width);
+        let tiles = tiles.zip(states.chunks_mut(QUERIES * n_heads));
+        for (i, (context, states)) in tiles.enumerate() {
+            tasks.push(Task {
                 row,
                 first: i * QUERIES,
                 context,
                 states,
-            })
-        })
-        .collect();
+                weights: kept.next().unwrap_or_default(),
+            });
+        }
+    }
     problem.for_each(
         tasks,
         || Scratch::new(problem),
         |scratch, task| work(problem, &visible, scratch, task),
     );
     // SAFETY: every element is in the part of one task, which wrote it.
-    unsafe { context.set_len(rows * width) };
-    (context, states)
+    unsafe {
+        context.set_len(rows * width);
+        weights.set_len(problem.batch * of_row);
+    }
+    (context, Kept { states, weights })
 }
 
 fn work(problem: &Problem<'_>, visible: &Visible, scratch: &mut Scratch, task: Task<'_>) {
     let Task {
         row, first, states, ..
     } = task;
-    let context = zeroed(task.context);
+    let (context, weights) = (zeroed(task.context), zeroed(task.weights));
     let (n_heads, value_width) = (problem.heads.queries, problem.heads.value_width);
     let context_width = problem.context_width();
     let count = states.len() / n_heads;
@@ -91,6 +115,10 @@ fn work(problem: &Problem<'_>, visible: &Visible, scratch: &mut Scratch, task: T
                     n_heads,
                     context: begun.then_some((&mut *context, context_width)),
                     width: value_width,
+                    weights: match weights.len() {
+                        0 => &mut [],
+                        size => &mut weights[head * size / n_heads..][..size / n_heads],
+                    },
                     dropout: problem.dropout,
                     place: [row, head, first, start],
                 });

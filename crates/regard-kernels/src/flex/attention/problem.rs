@@ -64,6 +64,11 @@ impl<'a> Problem<'a> {
         self.batch * self.t * self.s * self.context_width() * self.heads.width == 0
     }
 
+    /// Whether a tile holds all queries and keys of a row.
+    pub(super) fn is_one_tile(&self) -> bool {
+        self.t <= QUERIES && self.s <= KEYS
+    }
+
     /// The head of keys that a head of queries looks at.
     pub(super) fn group(&self, key_head: usize) -> Range<usize> {
         let size = self.heads.queries / self.heads.keys;

@@ -10,7 +10,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::super::simd::exp;
-use super::product::PANEL;
+
 use crate::{Draws, DropoutRow};
 
 /// What is known of a query's scores so far: the largest, and the sum of `exp(score - largest)`.
@@ -31,6 +31,8 @@ pub(super) struct Absorb<'a> {
     /// The first row of the head's context, where there is something in it, and the width of the rows of all heads.
     pub(super) context: Option<(&'a mut [f32], usize)>,
     pub(super) width: usize,
+    /// Where the weights before dropout go, of a tile that holds all keys, if they are wanted.
+    pub(super) weights: &'a mut [f32],
     /// Probability and draws; row of the batch, head, first query and first key.
     pub(super) dropout: Option<(f64, Draws)>,
     pub(super) place: [usize; 4],
@@ -40,25 +42,35 @@ impl WithSimd for Absorb<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, _: S) {
+    fn with_simd<S: Simd>(mut self, simd: S) {
         let [row, head, first, first_key] = self.place;
         let states = self.states.iter_mut().step_by(self.n_heads);
-        for (i, (scores, state)) in self
-            .scores
-            .chunks_exact_mut(self.stride)
-            .zip(states)
-            .enumerate()
-        {
-            let kept = absorb(scores, state);
+        let rows = self.scores.chunks_exact_mut(self.stride).zip(states);
+        for (i, (scores, state)) in rows.enumerate() {
+            let before = *state;
+            absorb(simd, scores, state);
             if let Some((context, context_width)) = &mut self.context {
+                let kept = exp(before[0] - state[0]);
+                state[1] += before[1] * kept;
                 let context = &mut context[i * *context_width..][..self.width];
                 context.iter_mut().for_each(|value| *value *= kept);
+            }
+            if let Some(weights) = self.weights.chunks_exact_mut(self.stride).nth(i) {
+                let factor = factor(state[1]);
+                for (weight, score) in weights.iter_mut().zip(&*scores) {
+                    *weight = score * factor;
+                }
             }
             if let Some((p, draws)) = self.dropout {
                 DropoutRow::new(&[row, head, first + i], p, draws).apply(first_key, scores);
             }
         }
     }
+}
+
+/// By what a sum is multiplied to be 1, if it is not 0.
+fn factor(sum: f32) -> f32 {
+    if sum == 0.0 { 0.0 } else { 1.0 / sum }
 }
 
 /// Makes states final, and with them the context, `width` numbers for each: what a state's sum is multiplied by to be 1
@@ -75,7 +87,7 @@ impl WithSimd for Finish<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         for (context, [_, sum]) in self.context.chunks_exact_mut(self.width).zip(self.states) {
-            *sum = if *sum == 0.0 { 0.0 } else { 1.0 / *sum };
+            *sum = factor(*sum);
             context.iter_mut().for_each(|value| *value *= *sum);
         }
     }
@@ -83,10 +95,11 @@ impl WithSimd for Finish<'_> {
 
 /// Makes weights, after dropout, of scores, and gradients of scores of those of the weights.
 pub(super) struct Differentiate<'a> {
-    /// Rows of `stride` scores, and of gradients.
+    /// Rows of `stride` scores, or of weights before dropout; and of gradients.
     pub(super) scores: &'a mut [f32],
     pub(super) gradients: &'a mut [f32],
     pub(super) stride: usize,
+    pub(super) are_weights: bool,
     /// The first row of the head's context and of its gradient, where there are other keys; the width of the rows of all heads.
     pub(super) context: Option<[&'a [f32]; 2]>,
     pub(super) context_width: usize,
@@ -105,14 +118,18 @@ impl WithSimd for Differentiate<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let [row, head, first, first_key] = self.place;
         let states = self.states.iter().step_by(self.n_heads).take(self.queries);
         let rows = self.scores.chunks_exact_mut(self.stride);
         let rows = rows.zip(self.gradients.chunks_exact_mut(self.stride));
         for (i, ((weights, gradients), &[largest, factor])) in rows.zip(states).enumerate() {
-            for weight in weights.iter_mut() {
-                *weight = exp(*weight - largest) * factor;
+            if !self.are_weights {
+                let (largest, factor) = (simd.splat_f32s(largest), simd.splat_f32s(factor));
+                for weight in S::as_mut_simd_f32s(weights).0 {
+                    let raised = exp_of_negative(simd, simd.sub_f32s(*weight, largest));
+                    *weight = simd.mul_f32s(raised, factor);
+                }
             }
             let factors = &mut self.factors[..self.stride];
             if let Some((p, draws)) = self.dropout {
@@ -125,9 +142,9 @@ impl WithSimd for Differentiate<'_> {
                 Some(rows) => {
                     let [context, gradient] =
                         rows.map(|rows| &rows[i * self.context_width..][..self.width]);
-                    dot(context, gradient)
+                    dot(simd, context, gradient)
                 }
-                None => dot(weights, gradients),
+                None => dot(simd, weights, gradients),
             };
             for (gradient, weight) in gradients.iter_mut().zip(&*weights) {
                 *gradient = (*gradient - mean) * weight;
@@ -140,56 +157,103 @@ impl WithSimd for Differentiate<'_> {
     }
 }
 
-/// Replaces scores by `exp(score - largest)` and takes them into the state. The result is the factor of what was made with
-/// the largest score so far. The number of scores is a multiple of [`PANEL`].
+/// Replaces scores by `exp(score - largest)`, with the largest so far and among them, and the state by that and their sum.
+/// The number of scores is a multiple of that of a panel's rows.
 #[inline(always)]
-pub(super) fn absorb(scores: &mut [f32], state: &mut State) -> f32 {
-    let chunks = scores.as_chunks_mut::<PANEL>().0;
-    let mut highest = [state[0]; PANEL];
-    for chunk in &*chunks {
-        for (highest, &score) in highest.iter_mut().zip(chunk) {
-            *highest = if score > *highest { score } else { *highest };
-        }
+fn absorb<S: Simd>(simd: S, scores: &mut [f32], state: &mut State) {
+    let scores = S::as_mut_simd_f32s(scores).0;
+    let mut highest = simd.splat_f32s(state[0]);
+    for &score in &*scores {
+        highest = simd.max_f32s(score, highest);
     }
-    let highest = fold(highest, |a, b| if a > b { a } else { b });
-    let mut sums = [0.0; PANEL];
-    for chunk in chunks {
-        for (sum, score) in sums.iter_mut().zip(chunk) {
-            *score = exp(*score - highest);
-            *sum += *score;
-        }
+    let largest = simd.reduce_max_f32s(highest);
+    let highest = simd.splat_f32s(largest);
+    let mut sum = simd.splat_f32s(0.0);
+    for score in scores {
+        *score = exp_of_negative(simd, simd.sub_f32s(*score, highest));
+        sum = simd.add_f32s(sum, *score);
     }
-    let kept = exp(state[0] - highest);
-    *state = [highest, state[1] * kept + fold(sums, |a, b| a + b)];
-    kept
+    *state = [largest, simd.reduce_sum_f32s(sum)];
 }
 
-/// Halves against each other, until one is left.
+/// `e^x` of numbers that are not positive, as [`exp`]: exactly 0 below -80.
 #[inline(always)]
-pub(super) fn fold(lanes: [f32; PANEL], f: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut lanes = lanes;
-    let mut half = PANEL / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] = f(lanes[i], lanes[i + half]);
-        }
-        half /= 2;
-    }
-    lanes[0]
+fn exp_of_negative<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it leaves an integer in the low bits
+    let number = |value: f32| simd.splat_f32s(value);
+    let shifted = simd.mul_add_e_f32s(x, number(std::f32::consts::LOG2_E), number(ROUND));
+    let n = simd.sub_f32s(shifted, number(ROUND));
+    let r = simd.mul_add_e_f32s(n, number(-355.0 / 512.0), x);
+    let r = simd.mul_add_e_f32s(n, number(2.121_944_4e-4), r);
+    let mut polynomial = number(1.0 / 5040.0);
+    polynomial = simd.mul_add_e_f32s(polynomial, r, number(1.0 / 720.0));
+    polynomial = simd.mul_add_e_f32s(polynomial, r, number(1.0 / 120.0));
+    polynomial = simd.mul_add_e_f32s(polynomial, r, number(1.0 / 24.0));
+    polynomial = simd.mul_add_e_f32s(polynomial, r, number(1.0 / 6.0));
+    polynomial = simd.mul_add_e_f32s(polynomial, r, number(0.5));
+    polynomial = simd.mul_add_e_f32s(polynomial, r, number(1.0));
+    polynomial = simd.mul_add_e_f32s(polynomial, r, number(1.0));
+    let bits = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
+    let scale = simd.add_u32s(bits, simd.splat_u32s(0x3f80_0000));
+    let raised = simd.mul_f32s(polynomial, simd.transmute_f32s_u32s(scale));
+    simd.select_f32s(simd.less_than_f32s(x, number(-80.0)), number(0.0), raised)
 }
 
-/// Sum of products, in as many running sums as a panel has rows.
+/// Sum of products.
 #[inline(always)]
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<PANEL>(), b.as_chunks::<PANEL>());
-    let mut sums = [0.0; PANEL];
-    for (a, b) in a.iter().zip(b) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
+fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (S::as_simd_f32s(a), S::as_simd_f32s(b));
+    let [a_rest, b_rest] = [a_rest, b_rest].map(|rest| simd.partial_load_f32s(rest));
+    let mut sum = simd.mul_f32s(a_rest, b_rest);
+    for (&a, &b) in a.iter().zip(b) {
+        sum = simd.mul_add_e_f32s(a, b, sum);
+    }
+    simd.reduce_sum_f32s(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use pulp::Arch;
+
+    use super::super::product::PANEL;
+    use super::*;
+
+    /// `exp_of_negative` of every element.
+    struct Exp<'a>(&'a mut [f32]);
+
+    impl WithSimd for Exp<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            for x in S::as_mut_simd_f32s(self.0).0 {
+                *x = exp_of_negative(simd, *x);
+            }
         }
     }
-    for ((sum, a), b) in sums.iter_mut().zip(a_rest).zip(b_rest) {
-        *sum += a * b;
+
+    #[test]
+    fn exp_is_that_of_f64_to_one_and_a_half_units() {
+        let xs: Vec<f32> = (0..PANEL * 3000).map(|i| i as f32 * -0.001_666).collect();
+        let mut raised = xs.clone();
+        Arch::new().dispatch(Exp(&mut raised));
+        for (x, y) in xs.into_iter().zip(raised) {
+            let expected = f64::from(x).exp();
+            let relative = (f64::from(y) - expected).abs() / expected;
+            assert!(
+                relative < 1.5 * f64::from(f32::EPSILON),
+                "exp({x}) is off by {relative:e}"
+            );
+        }
     }
-    fold(sums, |a, b| a + b)
+
+    #[test]
+    fn exp_of_blocked_scores_is_exactly_zero_and_nan_stays() {
+        let mut xs = [-80.1; PANEL];
+        xs[1..6].copy_from_slice(&[-1e4, -1e30, f32::MIN, f32::NEG_INFINITY, f32::NAN]);
+        Arch::new().dispatch(Exp(&mut xs));
+        assert!(xs[5].is_nan());
+        xs[5] = 0.0;
+        assert_eq!(xs.map(f32::to_bits), [0; PANEL]);
+    }
 }
