@@ -61,12 +61,12 @@ impl Embedding {
         let layout = Layout { batch, length };
         let weight = self.weight.val();
         let [_, d_model] = weight.dims();
-        let x = regard_kernels::embedding(weight, ids.reshape([batch * length]));
-        let x = if self.scaled {
-            x * (d_model as f64).sqrt()
+        let scale = if self.scaled {
+            (d_model as f64).sqrt()
         } else {
-            x
+            1.0
         };
-        (x, layout)
+        let ids = ids.reshape([batch * length]);
+        (regard_kernels::embedding(weight, ids, scale), layout)
     }
 }

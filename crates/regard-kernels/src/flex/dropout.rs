@@ -80,3 +80,32 @@ impl FusedOp<1> for DropoutOp {
         [Some(self.masked(gradient))]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::flex::tests::{agree_on_threads, values};
+    use crate::{Draws, Key, add_dropout, dropout};
+
+    #[test]
+    fn dropout_is_its_composition() {
+        let draws = Draws {
+            key: Key::new(2),
+            first_row: 3,
+        };
+        for shape in [[1, 1, 1], [3, 5, 7], [2, 40, 513], [2, 0, 3]] {
+            agree_on_threads(|device| {
+                let x = values("x", shape, device);
+                (dropout(x.clone(), 0.3, draws), vec![x])
+            });
+            agree_on_threads(|device| {
+                let [x, y] = ["x", "y"].map(|name| values(name, shape, device));
+                (add_dropout(x.clone(), y.clone(), 0.3, draws), vec![x, y])
+            });
+            agree_on_threads(|device| {
+                let [x, y] = ["x", "y"].map(|name| values(name, shape, device));
+                let [a, b] = [&x, &y].map(|x| x.clone().swap_dims(0, 2));
+                (add_dropout(a, b, 0.3, draws), vec![x, y])
+            });
+        }
+    }
+}
