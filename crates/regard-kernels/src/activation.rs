@@ -29,6 +29,10 @@ use burn::tensor::{Tensor, activation};
 /// assert!((y[1] - 0.841_344_7).abs() < 1e-6);
 /// ```
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if let Some(y) = fused(&x, crate::flex::Gelu) {
+        return y;
+    }
     let probability = ((x.clone() * FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
     x * probability
 }
@@ -58,6 +62,10 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// assert!((y[1] - 0.841_192).abs() < 1e-6);
 /// ```
 pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if let Some(y) = fused(&x, crate::flex::GeluTanh) {
+        return y;
+    }
     let cube = x.clone() * x.clone() * x.clone();
     let inner = (x.clone() + cube * 0.044_715) * (FRAC_2_SQRT_PI * FRAC_1_SQRT_2);
     x * ((inner.tanh() + 1.0) * 0.5)
@@ -83,14 +91,37 @@ pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// assert!((y[1] - 0.731_058_6).abs() < 1e-6);
 /// ```
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if let Some(y) = fused(&x, crate::flex::Silu) {
+        return y;
+    }
     activation::silu(x)
+}
+
+#[cfg(feature = "flex")]
+fn fused<const D: usize>(x: &Tensor<D>, f: impl crate::flex::Function) -> Option<Tensor<D>> {
+    use crate::flex::{ActivationOp, Operand, apply};
+    Some(apply(ActivationOp(f), [Operand::new(x)?]))
+}
+
+/// What a gate is passed through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// `1 / (1 + exp(-x))`, of the gated linear unit.
+    Sigmoid,
+    /// `max(0, x)`, of `ReGLU`.
+    Relu,
+    /// [`gelu`], of `GEGLU`.
+    Gelu,
+    /// [`silu`], of `SwiGLU`.
+    Silu,
 }
 
 /// `y = f(gate) * value`, of rows `[gate | value]`.
 ///
 /// # Shapes
 ///
-/// `x: [N, 2 F]`, result `[N, F]`. `f` keeps the shape `[N, F]`.
+/// `x: [N, 2 F]`, result `[N, F]`.
 ///
 /// # Panics
 ///
@@ -109,20 +140,36 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// # Example
 ///
 /// ```
-/// use burn::tensor::{Device, Tensor, activation::relu};
-/// use regard_kernels::gated;
+/// use burn::tensor::{Device, Tensor};
+/// use regard_kernels::{Gate, gated};
 /// let x = Tensor::<2>::from_floats([[-1.0, 2.0, 10.0, 20.0]], &Device::flex());
-/// assert_eq!(gated(x, relu).into_data().as_slice::<f32>().unwrap(), [0.0, 40.0]);
+/// assert_eq!(gated(x, Gate::Relu).into_data().as_slice::<f32>().unwrap(), [0.0, 40.0]);
 /// ```
-pub fn gated(x: Tensor<2>, f: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<2> {
+pub fn gated(x: Tensor<2>, gate: Gate) -> Tensor<2> {
     let [rows, width] = x.dims();
     assert!(
         width.is_multiple_of(2),
         "gated: expected rows [gate | value] of an even width, got {width}"
     );
-    let gate = x.clone().slice([0..rows, 0..width / 2]); // [N, F]
+    #[cfg(feature = "flex")]
+    if let Some(x) = crate::flex::Operand::new(&x) {
+        use crate::flex::{GatedOp, Gelu, Relu, Sigmoid, Silu, apply};
+        return match gate {
+            Gate::Sigmoid => apply(GatedOp(Sigmoid), [x]),
+            Gate::Relu => apply(GatedOp(Relu), [x]),
+            Gate::Gelu => apply(GatedOp(Gelu), [x]),
+            Gate::Silu => apply(GatedOp(Silu), [x]),
+        };
+    }
+    let share = x.clone().slice([0..rows, 0..width / 2]); // [N, F]
     let value = x.slice([0..rows, width / 2..width]); // [N, F]
-    f(gate) * value
+    let share = match gate {
+        Gate::Sigmoid => activation::sigmoid(share),
+        Gate::Relu => activation::relu(share),
+        Gate::Gelu => gelu(share),
+        Gate::Silu => silu(share),
+    };
+    share * value
 }
 
 #[cfg(test)]
@@ -204,6 +251,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "gated: expected rows [gate | value] of an even width, got 3")]
     fn a_width_without_halves() {
-        gated(Tensor::zeros([2, 3], &Device::flex()), silu);
+        gated(Tensor::zeros([2, 3], &Device::flex()), Gate::Silu);
     }
 }

@@ -328,6 +328,12 @@ pub fn attention_weights(
 ) -> Tensor<4> {
     let [batch, _, t, s] = scores.dims();
     mask.check(batch, [t, s]);
+    #[cfg(feature = "flex")]
+    if normalizer == Normalizer::Softmax
+        && let Some(weights) = crate::normalizer::fused_softmax(&scores, Some(mask))
+    {
+        return weights;
+    }
     let Some(blocked) = mask.to_tensor(batch, [t, s], &scores.device()) else {
         return normalizer.normalize(scores);
     };

@@ -4,14 +4,17 @@
 //! asks for it with operands, and falls back on the composition where they do not live on this backend. Setting the
 //! environment variable `REGARD_KERNELS=composed` turns all of them off, for comparison.
 
+mod activation;
 mod attention;
 mod dropout;
+mod embedding;
 mod linear;
 mod loss;
 mod matrix;
 mod norm;
 mod rows;
 mod simd;
+mod softmax;
 
 use std::fmt::Debug;
 use std::sync::LazyLock;
@@ -26,12 +29,16 @@ use burn::tensor::{Bytes, Shape, Tensor};
 
 use crate::profile::profiled;
 
+pub(crate) use activation::{ActivationOp, Function, GatedOp, Gelu, GeluTanh, Relu, Sigmoid, Silu};
 pub(crate) use attention::{AttentionOp, Heads};
 pub(crate) use dropout::{DropoutOp, RowDropoutOp};
+pub(crate) use embedding::EmbeddingOp;
 pub(crate) use linear::LinearOp;
 pub(crate) use loss::CrossEntropyOp;
 pub(crate) use norm::NormOp;
 pub(crate) use rows::{PackOp, UnpackOp};
+pub(crate) use simd::each_piece;
+pub(crate) use softmax::SoftmaxOp;
 
 type Tracked = burn::backend::tensor::FloatTensor<Autodiff<Flex, NoCheckpointing>>;
 
@@ -236,11 +243,74 @@ pub(crate) mod tests {
         assert_eq!(fused, run(&f, false), "the same again, bit for bit");
     }
 
-    fn matrix(x: &Tensor<3>) -> Tensor<2> {
+    /// Results on one, two and four threads, bit for bit the same.
+    pub(crate) fn same_on_threads<R: PartialEq + std::fmt::Debug + Send>(f: impl Fn() -> R + Sync) {
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build().expect("a pool").install(&f)
+        };
+        let one = on(1);
+        for threads in [2, 4] {
+            assert_eq!(on(threads), one, "{threads} threads");
+        }
+    }
+
+    /// As [`agree`], and bit for bit the same on any number of threads.
+    pub(crate) fn agree_on_threads<const D: usize>(
+        f: impl Fn(&Device) -> (Tensor<D>, Vec<Tensor<3>>) + Sync,
+    ) {
+        same_on_threads(|| {
+            let all = run(&f, false).concat();
+            all.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        });
+        agree(f);
+    }
+
+    /// Gradients are differences of the result, for inputs of the given shapes.
+    pub(crate) fn check_differences<const D: usize>(
+        shapes: &[[usize; 3]],
+        f: impl Fn(&[Tensor<3>]) -> Tensor<D>,
+    ) {
+        const STEP: f32 = 5e-3;
+        let device = Device::flex().autodiff();
+        let inputs: Vec<Tensor<3>> = (0..)
+            .zip(shapes)
+            .map(|(i, &shape): (usize, _)| values(&format!("input {i}"), shape, &device))
+            .collect();
+        let objective = |inputs: &[Tensor<3>]| {
+            let y = f(inputs);
+            let weights = values("gradient", y.dims(), &device).detach();
+            (y * weights).sum()
+        };
+        let gradients = objective(&inputs).backward();
+        for (i, input) in inputs.iter().enumerate() {
+            let gradient = input.grad(&gradients).expect("every input has a gradient");
+            let gradient: Vec<f32> = gradient.into_data().iter::<f32>().collect();
+            let largest = gradient
+                .iter()
+                .fold(0.0_f32, |largest, g| largest.max(g.abs()));
+            for (at, gradient) in gradient.into_iter().enumerate() {
+                let moved = |step: f32| {
+                    let mut inputs = inputs.clone();
+                    let mut data = input.clone().inner().into_data();
+                    data.as_mut_slice::<f32>().expect("f32")[at] += step;
+                    inputs[i] = Tensor::from_data(data, &device);
+                    objective(&inputs).into_scalar::<f32>()
+                };
+                let difference = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+                assert!(
+                    (gradient - difference).abs() < 2e-3 * largest.max(0.1),
+                    "input {i}, element {at}: {gradient}, by differences {difference}"
+                );
+            }
+        }
+    }
+
+    pub(crate) fn matrix(x: &Tensor<3>) -> Tensor<2> {
         x.clone().flatten(0, 1)
     }
 
-    fn vector(x: &Tensor<3>) -> Tensor<1> {
+    pub(crate) fn vector(x: &Tensor<3>) -> Tensor<1> {
         x.clone().flatten(0, 2)
     }
 
@@ -305,32 +375,6 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn layer_norm_is_its_composition() {
-        for (rows, width) in [(7, 5), (67, 61), (1, 128), (700, 33)] {
-            agree(|device| {
-                let x = values("x", [1, rows, width], device);
-                let w = values("w", [1, 1, width], device);
-                let b = values("b", [1, 1, width], device);
-                (
-                    layer_norm(matrix(&x), vector(&w), vector(&b), 1e-5),
-                    vec![x, w, b],
-                )
-            });
-        }
-    }
-
-    #[test]
-    fn rms_norm_is_its_composition() {
-        for (rows, width) in [(7, 5), (67, 61), (1, 128), (700, 33)] {
-            agree(|device| {
-                let x = values("x", [1, rows, width], device);
-                let w = values("w", [1, 1, width], device);
-                (rms_norm(matrix(&x), vector(&w), 1e-5), vec![x, w])
-            });
-        }
-    }
-
-    #[test]
     fn cross_entropy_is_its_composition() {
         for (rows, d_model, vocabulary) in [(3, 5, 7), (1100, 6, 11), (1, 8, 300)] {
             let ids: Vec<i32> = (0..rows).map(|i| i * 31 % vocabulary).collect();
@@ -352,20 +396,6 @@ pub(crate) mod tests {
                     (loss.objective, vec![h, w, b])
                 });
             }
-        }
-    }
-
-    #[test]
-    fn dropout_is_its_composition() {
-        for shape in [[1, 1, 1], [3, 5, 7], [2, 40, 513]] {
-            agree(|device| {
-                let x = values("x", shape, device);
-                let draws = Draws {
-                    key: Key::new(2),
-                    first_row: 3,
-                };
-                (dropout(x.clone(), 0.3, draws), vec![x])
-            });
         }
     }
 

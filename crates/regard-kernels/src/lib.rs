@@ -34,7 +34,7 @@ mod profile;
 mod random;
 mod rows;
 
-pub use activation::{gated, gelu, gelu_tanh, silu};
+pub use activation::{Gate, gated, gelu, gelu_tanh, silu};
 pub use attention::{
     AttentionOptions, AttentionOutput, attention, attention_from_scores, attention_from_weights,
     attention_weights, cross_attention, self_attention,

@@ -164,18 +164,42 @@ pub(crate) fn bias_operand(
     }
 }
 
-/// Row `ids[n]` of `weight` for each `n`.
+/// `y[n] = scale * weight[ids[n]]`: rows of a matrix by number.
 ///
 /// # Shapes
 ///
 /// `weight: [V, D]`, `ids: [N]`, result `[N, D]`. Ids must be below V; the caller owns that check.
-pub fn embedding(weight: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
+///
+/// # Behaviour
+///
+/// The gradient of a row is the sum over its uses, in the order of n; 0 for rows without a use.
+///
+/// # Differences
+///
+/// PyTorch's and burn's embeddings do not scale.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// let device = Device::flex();
+/// let weight = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0]], &device);
+/// let y = regard_kernels::embedding(weight, Tensor::from_ints([1, 0, 1], &device), 2.0);
+/// assert_eq!(y.into_data().as_slice::<f32>().unwrap(), [6.0, 8.0, 2.0, 4.0, 6.0, 8.0]);
+/// ```
+pub fn embedding(weight: Tensor<2>, ids: Tensor<1, Int>, scale: f64) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    if let Some(weight) = crate::flex::Operand::new(&weight) {
+        let on_host = |id| usize::try_from(id).expect("ids are not negative");
+        let ids = ids.into_data().iter::<i64>().map(on_host).collect();
+        return crate::flex::apply(crate::flex::EmbeddingOp { ids, scale }, [weight]);
+    }
     let [_, d_model] = weight.dims();
     let [n] = ids.dims();
     if n == 0 {
         return weight.slice(0..0); // to burn's reshape a size of 0 means the one before
     }
-    burn::tensor::module::embedding(weight, ids.reshape([1, n])).reshape([n, d_model])
+    burn::tensor::module::embedding(weight, ids.reshape([1, n])).reshape([n, d_model]) * scale
 }
 
 #[cfg(test)]
@@ -212,7 +236,7 @@ mod tests {
         let device = Device::flex().autodiff();
         let weight = Tensor::<2>::ones([3, 2], &device).require_grad();
         let ids = Tensor::<1, Int>::from_ints([2, 0, 2], &device);
-        let y = embedding(weight.clone(), ids);
+        let y = embedding(weight.clone(), ids, 1.0);
         let gradient = weight.grad(&y.sum().backward()).unwrap().into_data();
         assert_eq!(
             gradient.as_slice::<f32>().unwrap(),

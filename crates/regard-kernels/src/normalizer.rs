@@ -69,11 +69,31 @@ impl Normalizer {
             return scores;
         }
         match self {
-            Self::Softmax => activation::softmax(scores, 3),
+            Self::Softmax => softmax(scores),
             Self::Sparsemax => sparsemax(scores),
             Self::Entmax15 => entmax15(scores),
         }
     }
+}
+
+fn softmax(scores: Tensor<4>) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if let Some(weights) = fused_softmax(&scores, None) {
+        return weights;
+    }
+    activation::softmax(scores, 3)
+}
+
+/// Softmax over the keys that a mask leaves visible, exactly 0 on the others, in one pass; `None` where there is no such
+/// operation.
+#[cfg(feature = "flex")]
+pub(crate) fn fused_softmax(
+    scores: &Tensor<4>,
+    mask: Option<&crate::AttentionMask>,
+) -> Option<Tensor<4>> {
+    use crate::flex::{Operand, SoftmaxOp, apply};
+    let mask = mask.cloned();
+    Some(apply(SoftmaxOp { mask }, [Operand::new(scores)?]))
 }
 
 fn sparsemax(scores: Tensor<4>) -> Tensor<4> {

@@ -1,5 +1,11 @@
 //! Stateless updates over slices. Who owns parameters, moments and schedules is not decided here.
 
+#[cfg(feature = "flex")]
+use crate::flex::each_piece;
+
+/// Elements that are worked on at a time. Parameters that are longer are shared out among the cores.
+const PIECE: usize = 1 << 14;
+
 /// The constants of one Adam update.
 #[derive(Clone, Copy, Debug)]
 pub struct AdamStep {
@@ -64,28 +70,53 @@ pub fn adam(
     let (keep1, take1) = (beta1 as f32, (1.0 - beta1) as f32);
     let (keep2, take2) = (beta2 as f32, (1.0 - beta2) as f32);
 
-    let state = first.iter_mut().zip(second);
-    for ((p, &g), (m, v)) in parameter.iter_mut().zip(gradient).zip(state) {
-        let g = g * scale;
-        *m = keep1 * *m + take1 * g;
-        *v = keep2 * *v + take2 * g * g;
-        *p -= rate * *m / (v.sqrt() * root_correction + epsilon);
-    }
+    let state = first.chunks_mut(PIECE).zip(second.chunks_mut(PIECE));
+    let pieces = parameter
+        .chunks_mut(PIECE)
+        .zip(gradient.chunks(PIECE))
+        .zip(state);
+    each_piece(
+        pieces,
+        #[inline(always)]
+        |((parameter, gradient), (first, second))| {
+            let state = first.iter_mut().zip(second);
+            for ((p, &g), (m, v)) in parameter.iter_mut().zip(gradient).zip(state) {
+                let g = g * scale;
+                *m = keep1 * *m + take1 * g;
+                *v = keep2 * *v + take2 * g * g;
+                *p -= rate * *m / (v.sqrt() * root_correction + epsilon);
+            }
+        },
+    );
 }
 
-/// The sum of squares, accumulated in f64 in one fixed order.
+/// The sum of squares, accumulated in f64 in one fixed order, whatever the number of cores.
 pub fn sum_of_squares(values: &[f32]) -> f64 {
-    // Eight running sums let the additions overlap; the order is the same on every machine.
-    let mut sums = [0.0_f64; 8];
-    let chunks = values.chunks_exact(8);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for (sum, &value) in sums.iter_mut().zip(chunk) {
-            *sum += f64::from(value) * f64::from(value);
-        }
-    }
-    let tail: f64 = rest.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-    sums.iter().sum::<f64>() + tail
+    let of_pieces = each_piece(
+        values.chunks(PIECE),
+        #[inline(always)]
+        |piece| {
+            // Eight running sums let the additions overlap; the order is the same on every machine.
+            let mut sums = [0.0_f64; 8];
+            let (chunks, rest) = piece.as_chunks::<8>();
+            for chunk in chunks {
+                for (sum, &value) in sums.iter_mut().zip(chunk) {
+                    *sum += f64::from(value) * f64::from(value);
+                }
+            }
+            let tail: f64 = rest.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+            sums.iter().sum::<f64>() + tail
+        },
+    );
+    of_pieces
+        .into_iter()
+        .fold(0.0, |sum, of_piece| sum + of_piece)
+}
+
+/// Where there are no fused operations, pieces come one after the other.
+#[cfg(not(feature = "flex"))]
+fn each_piece<T, R>(pieces: impl Iterator<Item = T>, work: impl Fn(T) -> R) -> Vec<R> {
+    pieces.map(work).collect()
 }
 
 #[cfg(test)]
@@ -148,5 +179,67 @@ mod tests {
         let values: Vec<f32> = (1..=19).map(|i| i as f32).collect();
         // n (n + 1) (2 n + 1) / 6
         assert!((sum_of_squares(&values) - 2470.0).abs() < 1e-9);
+    }
+
+    /// More than a piece, and not whole pieces.
+    fn numbers(name: &str) -> Vec<f32> {
+        let key = crate::Key::new(6).at(name);
+        let n = 2 * PIECE as u64 + 77;
+        (0..n).map(|i| key.normal(i) as f32).collect()
+    }
+
+    #[test]
+    fn long_parameters_are_updated_as_in_double_precision() {
+        let constants = AdamStep {
+            step: 3,
+            rate: 0.1,
+            beta1: 0.9,
+            beta2: 0.98,
+            epsilon: 1e-9,
+            gradient_scale: 0.5,
+        };
+        let [before, g, m, v] = ["p", "g", "m", "v"].map(numbers);
+        let v: Vec<f32> = v.iter().map(|v| v.abs()).collect();
+        let [mut p, mut first, mut second] = [before.clone(), m.clone(), v.clone()];
+        adam(&mut p, &g, &mut first, &mut second, &constants);
+        for (i, &got) in p.iter().enumerate() {
+            let [g, m, v] = [g[i] * 0.5, m[i], v[i]].map(f64::from);
+            let (m, v) = (0.9 * m + 0.1 * g, 0.98 * v + 0.02 * g * g);
+            let root = (v / (1.0 - 0.98_f64.powi(3))).sqrt() + 1e-9;
+            let update = 0.1 * m / (1.0 - 0.9_f64.powi(3)) / root;
+            let off = (f64::from(got) - (f64::from(before[i]) - update)).abs();
+            assert!(off < 2e-6 * update.abs().max(1.0), "element {i}: {got}");
+            assert!(
+                (f64::from(first[i]) - m).abs() < 1e-6 && (f64::from(second[i]) - v).abs() < 1e-6
+            );
+        }
+    }
+
+    #[test]
+    fn long_sums_count_every_element_once() {
+        let values = numbers("g");
+        let expected: f64 = values.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+        assert!((sum_of_squares(&values) / expected - 1.0).abs() < 1e-12);
+        assert_eq!(sum_of_squares(&[]).to_bits(), 0.0_f64.to_bits());
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_number_of_threads_changes_no_bit() {
+        let constants = AdamStep {
+            step: 1,
+            rate: 0.1,
+            beta1: 0.9,
+            beta2: 0.98,
+            epsilon: 1e-9,
+            gradient_scale: 0.5,
+        };
+        crate::flex::tests::same_on_threads(|| {
+            let [mut p, g, mut m] = ["p", "g", "m"].map(numbers);
+            let mut v = vec![0.0; p.len()];
+            adam(&mut p, &g, &mut m, &mut v, &constants);
+            let all = [p, m, v].concat().into_iter().map(f32::to_bits);
+            (all.collect::<Vec<_>>(), sum_of_squares(&g).to_bits())
+        });
     }
 }

@@ -58,11 +58,11 @@ impl Embedding {
     pub fn forward(&self, ids: Tensor<1, Int>) -> Tensor<2> {
         let weight = self.weight.val();
         let [_, d_model] = weight.dims();
-        let x = regard_kernels::embedding(weight, ids);
-        if self.scaled {
-            x * (d_model as f64).sqrt()
+        let scale = if self.scaled {
+            (d_model as f64).sqrt()
         } else {
-            x
-        }
+            1.0
+        };
+        regard_kernels::embedding(weight, ids, scale)
     }
 }

@@ -2,8 +2,8 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Tensor, activation};
-use regard_kernels::{gated, gelu, gelu_tanh, silu};
+use burn::tensor::Tensor;
+use regard_kernels::{Gate, gated, gelu, gelu_tanh, silu};
 use serde::{Deserialize, Serialize};
 
 use crate::{Init, Linear, Mapped};
@@ -141,10 +141,10 @@ impl FeedForward {
             Activation::Gelu => gelu(self.inner.forward(x)),
             Activation::GeluTanh => gelu_tanh(self.inner.forward(x)),
             Activation::Silu => silu(self.inner.forward(x)),
-            Activation::Glu => gated(self.inner.forward(x), activation::sigmoid),
-            Activation::Reglu => gated(self.inner.forward(x), activation::relu),
-            Activation::Geglu => gated(self.inner.forward(x), gelu),
-            Activation::Swiglu => gated(self.inner.forward(x), silu),
+            Activation::Glu => gated(self.inner.forward(x), Gate::Sigmoid),
+            Activation::Reglu => gated(self.inner.forward(x), Gate::Relu),
+            Activation::Geglu => gated(self.inner.forward(x), Gate::Gelu),
+            Activation::Swiglu => gated(self.inner.forward(x), Gate::Silu),
         }; // [N, F]
         self.outer.of(inner)
     }

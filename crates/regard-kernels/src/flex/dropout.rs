@@ -71,3 +71,23 @@ impl FusedOp<1> for RowDropoutOp {
         [Some(self.masked(gradient))]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::flex::tests::{agree_on_threads, values};
+    use crate::{Draws, Key, dropout};
+
+    #[test]
+    fn dropout_is_its_composition() {
+        let draws = Draws {
+            key: Key::new(2),
+            first_row: 3,
+        };
+        for shape in [[1, 1, 1], [3, 5, 7], [2, 40, 513], [2, 0, 3]] {
+            agree_on_threads(|device| {
+                let x = values("x", shape, device);
+                (dropout(x.clone(), 0.3, draws), vec![x])
+            });
+        }
+    }
+}

@@ -121,3 +121,115 @@ impl NormOp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Tensor, TensorData};
+
+    use crate::flex::tests::{agree_on_threads, check_differences, matrix, values, vector};
+    use crate::{layer_norm, rms_norm};
+
+    const SIZES: [(usize, usize); 6] = [(7, 5), (67, 61), (1, 128), (700, 33), (0, 4), (3, 1)];
+
+    #[test]
+    fn layer_norm_is_its_composition() {
+        for (rows, width) in SIZES {
+            agree_on_threads(|device| {
+                let x = values("x", [1, rows, width], device);
+                let w = values("w", [1, 1, width], device);
+                let b = values("b", [1, 1, width], device);
+                let y = layer_norm(matrix(&x), vector(&w), vector(&b), 1e-3);
+                (y, vec![x, w, b])
+            });
+        }
+    }
+
+    #[test]
+    fn rms_norm_is_its_composition() {
+        for (rows, width) in SIZES {
+            agree_on_threads(|device| {
+                let x = values("x", [1, rows, width], device);
+                let w = values("w", [1, 1, width], device);
+                (rms_norm(matrix(&x), vector(&w), 1e-3), vec![x, w])
+            });
+        }
+    }
+
+    #[test]
+    fn views_are_normalised_as_they_read() {
+        agree_on_threads(|device| {
+            let x = values("x", [3, 17, 10], device);
+            let w = values("w", [1, 1, 17], device);
+            let rows = x.clone().slice([0..3, 0..17, 2..9]).swap_dims(1, 2); // [3, 7, 17]
+            (rms_norm(matrix(&rows), vector(&w), 1e-5), vec![x, w])
+        });
+    }
+
+    #[test]
+    fn memory_that_others_read_is_left_alone() {
+        let device = Device::flex().autodiff();
+        let x = values("x", [1, 3, 5], &device);
+        let before = x.clone().inner().into_data();
+        let y = rms_norm(matrix(&x), Tensor::ones([5], &device), 1e-5);
+        let gradient = values("g", [3, 5], &device).detach();
+        // The gradient of y is that of the sum too, which takes it as it is.
+        let sum = (y.clone() + matrix(&x)) * gradient.clone();
+        let gradients = sum.sum().backward();
+        let direct = rms_norm(matrix(&x), Tensor::ones([5], &device), 1e-5) * gradient.clone();
+        let of_norm = x.grad(&direct.sum().backward()).expect("a gradient");
+        let expected = of_norm + gradient.inner().unsqueeze();
+        let got = x.grad(&gradients).expect("a gradient");
+        let apart = (got - expected).abs().max().into_scalar::<f32>();
+        assert!(apart < 1e-6, "{apart}");
+        assert_eq!(x.inner().into_data(), before);
+    }
+
+    #[test]
+    fn gradients_are_differences() {
+        check_differences(&[[1, 3, 7], [1, 1, 7], [1, 1, 7]], |inputs| {
+            let [x, w, b] = [&inputs[0], &inputs[1], &inputs[2]];
+            layer_norm(matrix(x), vector(w), vector(b), 1e-1)
+        });
+        check_differences(&[[1, 3, 7], [1, 1, 7]], |inputs| {
+            rms_norm(matrix(&inputs[0]), vector(&inputs[1]), 1e-1)
+        });
+    }
+
+    #[test]
+    fn rows_far_from_one_are_normalised_as_in_double_precision() {
+        const WIDTH: usize = 37;
+        let base = values::<1>("x", [WIDTH], &Device::flex().autodiff());
+        let (base, device) = (base.inner().into_data(), Device::flex());
+        let base = base.as_slice::<f32>().expect("f32");
+        let ones = || Tensor::<1>::ones([WIDTH], &device);
+        // Factor, summand, epsilon, and what the rounding of the numbers themselves leaves.
+        for (factor, summand, epsilon, tolerance) in [
+            (1.0, 0.0, 1e-5, 1e-6),
+            (1e-30, 0.0, 1e-5, 1e-6),
+            (f32::MIN_POSITIVE, 0.0, 1e-5, 1e-6),
+            (1e15, 0.0, 1e-5, 1e-6),
+            (0.0, 3.0, 1e-5, 1e-6),
+            (0.0, 0.0, 1e-5, 1e-6),
+            (1.0, -1e4, 1e-5, 3e-3),
+        ] {
+            let row: Vec<f32> = base.iter().map(|x| x * factor + summand).collect();
+            let x = || Tensor::from_data(TensorData::new(row.clone(), [1, WIDTH]), &device);
+            let both = [
+                layer_norm(x(), ones(), Tensor::zeros([WIDTH], &device), epsilon),
+                rms_norm(x(), ones(), epsilon),
+            ];
+            let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / WIDTH as f64;
+            for (y, centre) in both.into_iter().zip([mean, 0.0]) {
+                let off = |x: &f32| f64::from(*x) - centre;
+                let variance = row.iter().map(|x| off(x).powi(2)).sum::<f64>() / WIDTH as f64;
+                for (got, x) in y.into_data().iter::<f64>().zip(&row) {
+                    let expected = off(x) / (variance + epsilon).sqrt();
+                    assert!(
+                        (got - expected).abs() < tolerance,
+                        "{x} around {centre}: {got}, expected {expected}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -44,6 +44,24 @@ pub(super) fn for_rows(output: &mut [f32], width: usize, f: impl Fn(usize, &mut 
         .for_each(|(block, chunk)| f(block * rows, chunk));
 }
 
+/// Results of `work` on each piece, in order; `work` is run as [`vectorized`] runs it.
+pub(crate) fn each_piece<T: Send, R: Send>(
+    pieces: impl ExactSizeIterator<Item = T>,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    let task = |piece: T| {
+        vectorized(
+            #[inline(always)]
+            || work(piece),
+        )
+    };
+    if pieces.len() == 1 {
+        return pieces.map(task).collect();
+    }
+    let pieces: Vec<T> = pieces.collect();
+    pieces.into_par_iter().map(task).collect()
+}
+
 /// A block of rows: of a tensor, to be changed, or of memory that is still to be written.
 enum Block<'a> {
     Old(&'a mut [f32]),
