@@ -5,6 +5,7 @@
 //! environment variable `REGARD_KERNELS=composed` turns all of them off, for comparison.
 
 mod attention;
+mod choice;
 mod dropout;
 mod linear;
 mod loss;
@@ -26,6 +27,7 @@ use burn::tensor::{Bytes, Shape, Tensor};
 use crate::profile::profiled;
 
 pub(crate) use attention::{AttentionOp, Heads};
+pub(crate) use choice::most_probable;
 pub(crate) use dropout::{AddDropoutOp, DropoutOp};
 pub(crate) use linear::LinearOp;
 pub(crate) use loss::CrossEntropyOp;

@@ -16,6 +16,7 @@
 
 mod activation;
 mod attention;
+mod choice;
 mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
@@ -39,6 +40,7 @@ pub use attention::{
     AttentionOptions, AttentionOutput, attention, attention_from_scores, attention_from_weights,
     attention_weights, cross_attention, self_attention,
 };
+pub use choice::most_probable;
 pub use dropout::{Draws, DropoutRow, dropout};
 pub use graph::Graph;
 pub use heads::{join_heads, key_heads, split_heads};
