@@ -12,6 +12,7 @@ mod loss;
 mod matrix;
 mod norm;
 mod simd;
+mod vector;
 
 use std::fmt::Debug;
 use std::sync::LazyLock;

@@ -1,5 +1,10 @@
 //! The choice of a token, on the logits as they are.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a function gets the instruction set of the loop that it is inlined into, or none"
+)]
+
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
@@ -13,16 +18,17 @@ pub(crate) fn most_probable(logits: Operand, barred: &[Option<u32>]) -> Vec<(u32
         let logits: FlexTensor = logits.into_plain().to_contiguous();
         let [_, classes] = matrix_shape(&logits);
         let rows = elements(&logits).par_chunks_exact(classes).zip(barred);
-        rows.map(|(row, &barred)| vectorized(|| choose(row, barred)))
-            .collect()
+        rows.map(|(row, &barred)| {
+            vectorized(
+                #[inline(always)]
+                || choose(row, barred),
+            )
+        })
+        .collect()
     })
 }
 
 /// The most probable class of a row and its log-probability.
-#[expect(
-    clippy::inline_always,
-    reason = "a function gets the instruction set of the loop that it is inlined into, or none"
-)]
 #[inline(always)]
 fn choose(row: &[f32], barred: Option<u32>) -> (u32, f64) {
     let cut = barred.map_or(row.len(), |class| (class as usize).min(row.len()));
@@ -36,10 +42,10 @@ fn choose(row: &[f32], barred: Option<u32>) -> (u32, f64) {
     let score = best_before.max(best_after);
     let highest = row.get(cut).map_or(score, |&logit| score.max(logit));
     // Parts of a long sum by themselves: in f32, the last of many small terms would be lost.
-    let parts = row.chunks(512);
-    let total: f64 = parts
-        .map(|part| f64::from(sum(part, |logit| exp(logit - highest))))
-        .sum();
+    let mut total = 0.0;
+    for part in row.chunks(512) {
+        total += f64::from(sum(part, |logit| exp(logit - highest)));
+    }
     let class = u32::try_from(class.unwrap_or(0)).expect("fewer than 2^32 classes");
-    (class, f64::from(score - highest) - total.ln())
+    (class, f64::from(score - highest) - f64::ln(total))
 }

@@ -4,6 +4,7 @@ use burn::backend::flex::FlexTensor;
 
 use super::matrix::{Matrix, plain, product};
 use super::simd::{column_sums, for_rows, vectorized};
+use super::vector::few_rows;
 use super::{FusedOp, elements, matrix_shape, tensor};
 
 /// Operands: `x [N, D_in]`, `W [D_in, D_out]`, `b [D_out]` or empty.
@@ -33,7 +34,8 @@ impl FusedOp<3> for LinearOp {
     ) -> (FlexTensor, Option<Saved>) {
         let (x, weight, bias) = (plain(x), plain(weight), bias.to_contiguous());
         let (rows, columns) = (x.layout().shape()[0], weight.layout().shape()[1]);
-        let mut y = product(Matrix::of(&x), Matrix::of(&weight));
+        let mut y =
+            few_rows(&x, &weight).unwrap_or_else(|| product(Matrix::of(&x), Matrix::of(&weight)));
         let bias = elements(&bias);
         if !bias.is_empty() || self.relu {
             let relu = self.relu;

@@ -121,16 +121,23 @@ pub(super) fn maximum(values: &[f32]) -> f32 {
 /// Where `value` stands first.
 #[inline(always)]
 pub(super) fn first(values: &[f32], value: f32) -> Option<usize> {
-    let (chunks, rest) = values.as_chunks::<16>();
-    let is_in = |chunk: &[f32]| chunk.iter().fold(false, |found, &x| found | (x == value));
-    let chunk = chunks.iter().position(|chunk| is_in(chunk));
-    let start = 16 * chunk.unwrap_or(chunks.len());
-    let place = |values: &[f32]| values.iter().position(|&x| x == value);
-    let within = match chunk {
-        Some(chunk) => place(&chunks[chunk]),
-        None => place(rest),
-    };
-    within.map(|within| start + within)
+    let mut start = 0;
+    for chunk in values.as_chunks::<16>().0 {
+        let mut found = false;
+        for &x in chunk {
+            found |= x == value;
+        }
+        if found {
+            break;
+        }
+        start += 16;
+    }
+    for (place, &x) in values.iter().enumerate().skip(start) {
+        if x == value {
+            return Some(place);
+        }
+    }
+    None
 }
 
 /// Sum of `f` over elements, in sixteen running sums: the same order on every machine.

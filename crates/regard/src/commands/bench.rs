@@ -8,7 +8,9 @@ use regard_nn::{ModelConfig, TransformerConfig};
 use regard_text::SpecialIds;
 use regard_train::{Profile, TrainBench, bench_train};
 
-use crate::cli::{Arguments, BenchCommand, BenchDecodeOptions, BenchOptions, BenchTrainOptions, ShapeOptions};
+use crate::cli::{
+    Arguments, BenchCommand, BenchDecodeOptions, BenchOptions, BenchTrainOptions, ShapeOptions,
+};
 use crate::device;
 use crate::output::say;
 
