@@ -56,3 +56,72 @@ pub fn most_probable(logits: Tensor<2>, barred: &[Option<u32>]) -> Vec<(u32, f64
     })
     .collect()
 }
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use crate::Key;
+    use crate::flex::tests::COMPOSED;
+    use burn::tensor::{Device, TensorData};
+
+    fn logits(rows: usize, classes: usize, largest: f64) -> Tensor<2> {
+        let key = Key::new(3);
+        let values: Vec<f32> = (0..(rows * classes) as u64)
+            .map(|i| (largest * (2.0 * key.uniform(i) - 1.0)) as f32)
+            .collect();
+        Tensor::from_data(TensorData::new(values, [rows, classes]), &Device::flex())
+    }
+
+    fn composed(logits: Tensor<2>, barred: &[Option<u32>]) -> Vec<(u32, f64)> {
+        COMPOSED.set(true);
+        let chosen = most_probable(logits, barred);
+        COMPOSED.set(false);
+        chosen
+    }
+
+    #[test]
+    fn fused_is_composed() {
+        for (rows, classes) in [(0, 3), (1, 1), (5, 15), (3, 16), (7, 1003), (2, 8000)] {
+            for largest in [1.0, 60.0] {
+                let logits = logits(rows, classes, largest);
+                // The class that would be chosen, some other, one that does not exist, none.
+                let free = composed(logits.clone(), &vec![None; rows]);
+                let barred: Vec<_> = (0..rows)
+                    .map(|row| [Some(free[row].0), Some(0), Some(u32::MAX), None][row % 4])
+                    .collect();
+                let expected = composed(logits.clone(), &barred);
+                let got = most_probable(logits.clone(), &barred);
+                assert_eq!(got, most_probable(logits, &barred), "the same bits again");
+                for (row, (got, expected)) in got.iter().zip(&expected).enumerate() {
+                    if classes > 1 || barred[row].is_none() {
+                        assert_eq!(got.0, expected.0, "row {row} of {classes} classes");
+                        assert!((got.1 - expected.1).abs() < 1e-5, "{got:?}, {expected:?}");
+                    }
+                }
+                assert_eq!(got.len(), rows);
+            }
+        }
+    }
+
+    #[test]
+    fn ties_go_to_the_lower_class_wherever_they_stand() {
+        for places in [[2, 9], [3, 40], [17, 18], [33, 36]] {
+            let mut values = vec![0.5; 37 + 5];
+            for place in places {
+                values[place] = 1.5;
+            }
+            let logits = Tensor::<1>::from_floats(values.as_slice(), &Device::flex()).unsqueeze();
+            let choose = |barred| most_probable(Tensor::clone(&logits), &[barred])[0].0 as usize;
+            assert_eq!(choose(None), places[0]);
+            assert_eq!(choose(Some(places[0] as u32)), places[1]);
+            assert_eq!(choose(Some(places[1] as u32)), places[0]);
+            assert_eq!(choose(Some(0)), places[0]);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "an entry for each row")]
+    fn too_few_entries() {
+        most_probable(logits(2, 3, 1.0), &[None]);
+    }
+}

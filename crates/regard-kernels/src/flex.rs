@@ -12,6 +12,7 @@ mod loss;
 mod matrix;
 mod norm;
 mod simd;
+mod step;
 mod vector;
 
 use std::fmt::Debug;
@@ -33,6 +34,7 @@ pub(crate) use dropout::{AddDropoutOp, DropoutOp};
 pub(crate) use linear::LinearOp;
 pub(crate) use loss::CrossEntropyOp;
 pub(crate) use norm::NormOp;
+pub(crate) use step::write_positions;
 
 type Tracked = burn::backend::tensor::FloatTensor<Autodiff<Flex, NoCheckpointing>>;
 

@@ -34,6 +34,7 @@ mod optimizer;
 mod profile;
 mod random;
 mod residual;
+mod step;
 
 pub use activation::{gated, gelu, gelu_tanh, silu};
 pub use attention::{
@@ -56,3 +57,4 @@ pub use optimizer::{AdamStep, adam, sum_of_squares};
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
 pub use random::Key;
 pub use residual::add_dropout;
+pub use step::write_positions;
