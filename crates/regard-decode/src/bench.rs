@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
-use regard_nn::{Init, Key, Model, ModelConfig, Tokens};
+use regard_kernels::{Profiled, finish_profile, start_profile};
+use regard_nn::{Init, Key, Model, ModelConfig, Pass, Seq2Seq, Tokens};
 use regard_text::SpecialIds;
 use serde::Serialize;
 
-use crate::{TargetLength, greedy};
+use crate::search::greedy_from;
+use crate::{ProfileLine, TargetLength, greedy, profile_lines};
 
 /// Shape of the benchmark and number of its runs.
 #[derive(Clone, Copy, Debug)]
@@ -22,10 +24,12 @@ pub struct DecodeBench {
     pub target_length: usize,
     /// Runs that are timed, after one that is not.
     pub runs: usize,
+    /// Whether to tell where the time of a step goes.
+    pub profile: bool,
 }
 
 /// What the benchmark measured.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct DecodeSpeed {
     /// Tokens of the hypotheses per second, encoding included, at the median run.
     pub target_tokens_per_second: f64,
@@ -33,6 +37,22 @@ pub struct DecodeSpeed {
     pub sentences_per_second: f64,
     /// High-water resident memory; absent where the system does not tell.
     pub peak_memory_mib: Option<f64>,
+    /// Where the time of a step goes, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<DecodeProfile>,
+}
+
+/// Where the time of a step goes: one token for each row, the encoder not counted.
+#[derive(Clone, Debug, Serialize)]
+pub struct DecodeProfile {
+    /// Kinds of work, the longest first. Their times add up to the mean time of a step.
+    pub lines: Vec<ProfileLine>,
+    /// What matrix products of a step amount to, in 10^9 multiplications and additions.
+    pub gflop: f64,
+    /// 10^9 of them per second, within the step.
+    pub gflop_per_second: f64,
+    /// 10^9 bytes of weights that pass through them per second, if a product reads its weights once.
+    pub weight_gigabytes_per_second: f64,
 }
 
 /// Times greedy search.
@@ -62,12 +82,12 @@ pub fn bench_decode(
         };
         bench.batch
     ];
+    let Model::Transformer(model) = &model;
+    let special = SpecialIds::default();
     let mut seconds = Vec::new();
     for run in 0..=bench.runs {
         let begun = Instant::now();
-        let hypotheses = match &model {
-            Model::Transformer(model) => greedy(model, &source, &lengths, SpecialIds::default()),
-        };
+        let hypotheses = greedy(model, &source, &lengths, special);
         let elapsed = begun.elapsed().as_secs_f64();
         assert!(
             hypotheses
@@ -79,12 +99,44 @@ pub fn bench_decode(
             seconds.push(elapsed);
         }
     }
+    let profile = bench.profile.then(|| {
+        let memory = model.encode(&source, &Pass::evaluation());
+        profile(bench, || {
+            greedy_from(model, memory.clone(), &lengths, special, device);
+        })
+    });
     seconds.sort_by(f64::total_cmp);
     let median = seconds[seconds.len() / 2];
     DecodeSpeed {
         target_tokens_per_second: (bench.batch * bench.target_length) as f64 / median,
         sentences_per_second: bench.batch as f64 / median,
         peak_memory_mib: peak_memory_mib(),
+        profile,
+    }
+}
+
+/// What is measured while `search` takes all its steps, as often as the benchmark runs.
+fn profile(bench: &DecodeBench, search: impl Fn()) -> DecodeProfile {
+    start_profile();
+    let begun = Instant::now();
+    for _ in 0..bench.runs {
+        search();
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    let measured = finish_profile();
+    let products = measured
+        .iter()
+        .find(|(name, _)| *name == "matrix products")
+        .map_or_else(Profiled::default, |&(_, products)| products);
+    let (steps, flop) = (bench.runs * bench.target_length, products.flop as f64);
+    // A weight is four bytes, and takes part in a multiplication and an addition for each row.
+    let weight_bytes = 4.0 * flop / (2 * bench.batch) as f64;
+    let rate = |amount: f64| amount / 1e9 / products.time.as_secs_f64();
+    DecodeProfile {
+        lines: profile_lines(&measured, seconds, steps),
+        gflop: flop / 1e9 / steps as f64,
+        gflop_per_second: rate(flop),
+        weight_gigabytes_per_second: rate(weight_bytes),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Search: from a model and sources to hypotheses. It knows a model only as [`Seq2Seq`].
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use regard_kernels::most_probable;
 use regard_nn::{Pass, Rows, Seq2Seq, Tokens, device_id};
 use regard_text::SpecialIds;
 
@@ -42,9 +43,19 @@ pub fn greedy<M: Seq2Seq>(
         lengths.len(),
         "greedy: bounds for each source"
     );
-    let device = source.ids.device();
+    let memory = model.encode(source, &Pass::evaluation());
+    greedy_from(model, memory, lengths, special, &source.ids.device())
+}
+
+/// [`greedy`], once the sources are encoded.
+pub(crate) fn greedy_from<M: Seq2Seq>(
+    model: &M,
+    mut memory: M::Memory,
+    lengths: &[TargetLength],
+    special: SpecialIds,
+    device: &Device,
+) -> Vec<Hypothesis> {
     let pass = Pass::evaluation();
-    let mut memory = model.encode(source, &pass);
     let mut state = model.start(&memory);
     let mut hypotheses = vec![Hypothesis::default(); lengths.len()];
     // Which hypothesis each row of the state continues, and with which token.
@@ -59,14 +70,16 @@ pub fn greedy<M: Seq2Seq>(
 
     while !rows.is_empty() {
         let ids: Vec<i32> = tokens.iter().map(|&id| device_id(id as usize)).collect();
-        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [rows.len()]), &device);
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [rows.len()]), device);
         let step = model.step(ids, &memory, state, &pass);
         state = step.state;
 
-        let chosen = most_probable(step.logits, |place| {
-            let row = rows[place];
-            (hypotheses[row].ids.len() < lengths[row].least).then_some(special.end)
-        });
+        let is_short = |row: usize| hypotheses[row].ids.len() < lengths[row].least;
+        let barred: Vec<_> = rows
+            .iter()
+            .map(|&row| is_short(row).then_some(special.end))
+            .collect();
+        let chosen = most_probable(step.logits, &barred);
         let mut live = Vec::new();
         tokens.clear();
         for (place, (&row, (id, log_probability))) in rows.iter().zip(chosen).enumerate() {
@@ -89,30 +102,4 @@ pub fn greedy<M: Seq2Seq>(
         rows = live.iter().map(|&place| rows[place]).collect();
     }
     hypotheses
-}
-
-/// The most probable class of each row of logits `[R, V]`, the lowest at a tie, and its log-probability. A class that
-/// `barred` names for a row is not taken, but keeps its share of the probability.
-fn most_probable(logits: Tensor<2>, barred: impl Fn(usize) -> Option<u32>) -> Vec<(u32, f64)> {
-    let [_, vocabulary] = logits.dims();
-    let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
-    logits
-        .chunks_exact(vocabulary)
-        .enumerate()
-        .map(|(place, row)| {
-            let barred = barred(place);
-            let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let normaliser: f64 = row
-                .iter()
-                .map(|&logit| f64::from((logit - highest).exp()))
-                .sum();
-            let (mut best, mut score) = (0, f32::NEG_INFINITY);
-            for (id, &logit) in (0_u32..).zip(row) {
-                if logit > score && Some(id) != barred {
-                    (best, score) = (id, logit);
-                }
-            }
-            (best, f64::from(score - highest) - normaliser.ln())
-        })
-        .collect()
 }

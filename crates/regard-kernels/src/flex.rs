@@ -6,6 +6,7 @@
 
 mod activation;
 mod attention;
+mod choice;
 mod dropout;
 mod embedding;
 mod linear;
@@ -15,6 +16,8 @@ mod norm;
 mod rows;
 mod simd;
 mod softmax;
+mod step;
+mod vector;
 
 use std::fmt::Debug;
 use std::sync::LazyLock;
@@ -31,6 +34,7 @@ use crate::profile::profiled;
 
 pub(crate) use activation::{ActivationOp, Function, GatedOp, Gelu, GeluTanh, Relu, Sigmoid, Silu};
 pub(crate) use attention::{AttentionOp, Heads};
+pub(crate) use choice::most_probable;
 pub(crate) use dropout::{DropoutOp, RowDropoutOp};
 pub(crate) use embedding::EmbeddingOp;
 pub(crate) use linear::LinearOp;
@@ -39,6 +43,7 @@ pub(crate) use norm::NormOp;
 pub(crate) use rows::{PackOp, UnpackOp};
 pub(crate) use simd::each_piece;
 pub(crate) use softmax::SoftmaxOp;
+pub(crate) use step::write_positions;
 
 type Tracked = burn::backend::tensor::FloatTensor<Autodiff<Flex, NoCheckpointing>>;
 

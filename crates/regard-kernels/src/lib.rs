@@ -16,6 +16,7 @@
 
 mod activation;
 mod attention;
+mod choice;
 mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
@@ -33,12 +34,14 @@ mod optimizer;
 mod profile;
 mod random;
 mod rows;
+mod step;
 
 pub use activation::{Gate, gated, gelu, gelu_tanh, silu};
 pub use attention::{
     AttentionOptions, AttentionOutput, attention, attention_from_scores, attention_from_weights,
     attention_weights, cross_attention, self_attention,
 };
+pub use choice::most_probable;
 pub use dropout::{Draws, DropoutRow, RowDropout, dropout, dropout_rows};
 pub use graph::Graph;
 pub use heads::{join_heads, key_heads, split_heads};
@@ -54,3 +57,4 @@ pub use optimizer::{AdamStep, adam, sum_of_squares};
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
 pub use random::Key;
 pub use rows::{pack_rows, unpack_rows};
+pub use step::write_positions;

@@ -1,6 +1,7 @@
 //! Keys and values of the past.
 
 use burn::tensor::{Int, Tensor, TensorData};
+use regard_kernels::write_positions;
 
 use crate::Rows;
 
@@ -38,11 +39,8 @@ impl KeyValueCache {
         );
         let start = self.length;
         self.length += added;
-        let write = |room: Tensor<3>, new: Tensor<3>| {
-            let room = grow(room, self.length);
-            let width = new.dims()[2];
-            room.slice_assign([0..rows, start..start + added, 0..width], new)
-        };
+        let write =
+            |room: Tensor<3>, new: Tensor<3>| write_positions(grow(room, self.length), start, new);
         let keys = write(keys, key);
         let values = write(values, value);
         let used = |room: &Tensor<3>| room.clone().slice([0..rows, 0..self.length]);
@@ -83,7 +81,7 @@ fn grow(room: Tensor<3>, needed: usize) -> Tensor<3> {
         return room;
     }
     let larger = Tensor::zeros([rows, needed.max(2 * size), width], &room.device());
-    larger.slice_assign([0..rows, 0..size, 0..width], room)
+    write_positions(larger, 0, room)
 }
 
 #[cfg(test)]

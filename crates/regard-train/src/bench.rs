@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use regard_decode::peak_memory_mib;
+use regard_decode::{ProfileLine, peak_memory_mib, profile_lines};
 use regard_kernels::{Profiled, finish_profile, linear, start_profile};
 use regard_nn::{Batch, Init, Key, ModelConfig, TargetRows, Tokens};
 use serde::Serialize;
@@ -87,17 +87,6 @@ pub struct Profile {
     pub best_gflop_per_second: f64,
 }
 
-/// One kind of work.
-#[derive(Clone, Debug, Serialize)]
-pub struct ProfileLine {
-    /// What it is.
-    pub name: String,
-    /// How often a step does it.
-    pub calls: f64,
-    /// Milliseconds of a step.
-    pub milliseconds: f64,
-}
-
 /// Times updates of a model: forward, backward, clip, Adam.
 ///
 /// # Errors
@@ -154,25 +143,8 @@ pub fn bench_train(
 /// What was measured over steps that took `seconds` each.
 fn profile(seconds: &[f64], device: &Device) -> Profile {
     const PRODUCTS: &str = "matrix products";
-    let steps = seconds.len() as f64;
     let measured = finish_profile();
-    let line = |name: &str, calls: f64, seconds: f64| ProfileLine {
-        name: name.into(),
-        calls: calls / steps,
-        milliseconds: 1000.0 * seconds / steps,
-    };
-    let mut lines: Vec<ProfileLine> = measured
-        .iter()
-        .map(|(name, work)| line(name, work.calls as f64, work.time.as_secs_f64()))
-        .collect();
-    let named: f64 = measured
-        .iter()
-        .map(|(_, work)| work.time.as_secs_f64())
-        .sum();
-    let rest = seconds.iter().sum::<f64>() - named;
-    lines.push(line("everything else", 0.0, rest));
-    lines.sort_by(|a, b| b.milliseconds.total_cmp(&a.milliseconds));
-
+    let lines = profile_lines(&measured, seconds.iter().sum(), seconds.len());
     let rate = |work: &Profiled| work.flop as f64 / 1e9 / work.time.as_secs_f64();
     let products = |measured: &[(&str, Profiled)]| {
         let found = measured.iter().find(|(name, _)| *name == PRODUCTS);
@@ -187,7 +159,7 @@ fn profile(seconds: &[f64], device: &Device) -> Profile {
     });
     Profile {
         lines,
-        gflop: of_steps.flop as f64 / 1e9 / steps,
+        gflop: of_steps.flop as f64 / 1e9 / seconds.len() as f64,
         gflop_per_second: rate(&of_steps),
         best_gflop_per_second: best.fold(0.0, f64::max),
     }

@@ -14,7 +14,7 @@ mod schedule;
 mod step;
 mod validation;
 
-pub use bench::{BenchPadding, Profile, ProfileLine, TrainBench, TrainSpeed, bench_train};
+pub use bench::{BenchPadding, Profile, TrainBench, TrainSpeed, bench_train};
 pub use config::{RunConfig, TrainConfig, set_key};
 pub use data::{Corpora, prepare_corpora};
 pub use error::TrainError;

@@ -249,6 +249,9 @@ pub(crate) enum PaddingName {
 pub(crate) struct BenchDecodeOptions {
     #[command(flatten)]
     pub(crate) shape: ShapeOptions,
+    /// Print where the time of a step goes, the encoder not counted
+    #[arg(long)]
+    pub(crate) profile: bool,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -8,7 +8,8 @@
 use burn::backend::flex::FlexTensor;
 
 use super::matrix::{Matrix, plain, product, product_then};
-use super::simd::{summed_rows, vectorized};
+use super::simd::{for_rows, summed_rows, vectorized};
+use super::vector::few_rows;
 use super::{FusedOp, elements, matrix_shape, tensor};
 use crate::dropout::RowDropout;
 
@@ -78,7 +79,7 @@ impl FusedOp<4> for LinearOp {
         let (rows, columns) = (x.layout().shape()[0], weight.layout().shape()[1]);
         let (b, r) = (elements(&bias), elements(&residual));
         let dropout = self.dropout.as_ref().map(RowDropout::rows);
-        let y = product_then(Matrix::of(&x), Matrix::of(&weight), |first, block| {
+        let finish = |first: usize, block: &mut [f32]| {
             vectorized(
                 #[inline(always)]
                 || {
@@ -103,7 +104,14 @@ impl FusedOp<4> for LinearOp {
                     }
                 },
             );
-        });
+        };
+        let y = match few_rows(&x, &weight) {
+            Some(mut y) => {
+                for_rows(&mut y, columns, finish);
+                y
+            }
+            None => product_then(Matrix::of(&x), Matrix::of(&weight), finish),
+        };
         let y = tensor(y, [rows, columns]);
         let saved = tracked.then(|| Saved {
             x,

@@ -299,6 +299,28 @@ pub(super) fn maximum(values: &[f32]) -> f32 {
         .fold(f32::NEG_INFINITY, f32::max)
 }
 
+/// Where `value` stands first.
+#[inline(always)]
+pub(super) fn first(values: &[f32], value: f32) -> Option<usize> {
+    let mut start = 0;
+    for chunk in values.as_chunks::<16>().0 {
+        let mut found = false;
+        for &x in chunk {
+            found |= x == value;
+        }
+        if found {
+            break;
+        }
+        start += 16;
+    }
+    for (place, &x) in values.iter().enumerate().skip(start) {
+        if x == value {
+            return Some(place);
+        }
+    }
+    None
+}
+
 /// Sum of `f` over elements, in sixteen running sums: the same order on every machine.
 #[inline(always)]
 pub(super) fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
@@ -392,6 +414,10 @@ mod tests {
         let squares = sum_pairs(&values, &values, |a, b| a * b);
         assert_eq!(squares.to_bits(), 17_575.0_f32.to_bits());
         assert_eq!(maximum(&values).to_bits(), 37.0_f32.to_bits());
+        for place in 0..37 {
+            assert_eq!(first(&values, values[place]), Some(place));
+        }
+        assert_eq!(first(&values, 38.0), None);
         assert_eq!(column_sums(&[1.0, 2.0, 3.0, 4.0], 2), [4.0, 6.0]);
     }
 }

@@ -92,12 +92,21 @@ impl Sinusoids {
         d_model: usize,
         device: &Device,
     ) -> Tensor<2> {
-        let first = self.start + offset;
-        let mut values = Vec::with_capacity(length * d_model);
-        for position in first..first + length {
-            values.extend((0..d_model).map(|column| self.value(position, column, d_model)));
-        }
+        let values: Vec<f64> = self.values(offset, length, d_model).collect();
         Tensor::from_floats(TensorData::new(values, [length, d_model]), device)
+    }
+
+    /// The values of that table, row by row.
+    pub(crate) fn values(
+        self,
+        offset: usize,
+        length: usize,
+        d_model: usize,
+    ) -> impl Iterator<Item = f64> {
+        let first = self.start + offset;
+        (first..first + length).flat_map(move |position| {
+            (0..d_model).map(move |column| self.value(position, column, d_model))
+        })
     }
 
     fn value(self, position: usize, column: usize, d_model: usize) -> f64 {

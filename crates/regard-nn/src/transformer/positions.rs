@@ -1,7 +1,9 @@
 //! How a stack of layers knows the order of tokens.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{PositionKind, TransformerConfig};
 use crate::{
@@ -19,11 +21,35 @@ pub(super) struct Positions {
 }
 
 /// Positions without parameters.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Fixed {
     None,
-    Sinusoids(Sinusoids),
+    Sinusoids(SinusoidRows),
     Alibi { n_heads: usize },
+}
+
+/// Sinusoids and the rows of their table so far: a step needs one more, whose powers, sines and cosines cost more than
+/// everything else about its embedding.
+#[derive(Clone, Debug)]
+struct SinusoidRows {
+    sinusoids: Sinusoids,
+    d_model: usize,
+    known: Arc<Mutex<Vec<f64>>>,
+}
+
+impl SinusoidRows {
+    /// As [`Sinusoids::table`].
+    fn table(&self, offset: usize, length: usize, device: &Device) -> Tensor<2> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (width, end) = (self.d_model, offset + length);
+        let rows = known.len() / width;
+        if rows < end {
+            let more = end.next_power_of_two() - rows;
+            known.extend(self.sinusoids.values(rows, more, width));
+        }
+        let values = known[offset * width..end * width].to_vec();
+        Tensor::from_floats(TensorData::new(values, [length, width]), device)
+    }
 }
 
 impl Positions {
@@ -45,7 +71,11 @@ impl Positions {
             learned: (kind == PositionKind::Learned).then(learned),
             buckets: (kind == PositionKind::T5).then(buckets),
             fixed: match kind {
-                PositionKind::Sinusoidal => Fixed::Sinusoids(config.sinusoids()),
+                PositionKind::Sinusoidal => Fixed::Sinusoids(SinusoidRows {
+                    sinusoids: config.sinusoids(),
+                    d_model: config.d_model,
+                    known: Arc::default(),
+                }),
                 PositionKind::Alibi => Fixed::Alibi {
                     n_heads: config.n_heads,
                 },
@@ -57,10 +87,10 @@ impl Positions {
     /// Adds to embeddings `[N, D]` what says where they stand, the first of each row at position `offset`.
     pub(super) fn add(&self, x: Tensor<2>, layout: &Layout, offset: usize) -> Tensor<2> {
         let [_, d_model] = x.dims();
-        let positions = match (&self.learned, self.fixed) {
+        let positions = match (&self.learned, &self.fixed) {
             (Some(learned), _) => learned.forward(offset, layout.length()),
             (None, Fixed::Sinusoids(sinusoids)) => {
-                sinusoids.table(offset, layout.length(), d_model, &x.device())
+                sinusoids.table(offset, layout.length(), &x.device())
             }
             (None, _) => return x,
         };
@@ -75,9 +105,9 @@ impl Positions {
 
     /// What the distance between query and key adds to the scores of `t` queries, the last at the last of `s` keys.
     pub(super) fn bias(&self, [t, s]: [usize; 2], x: &Tensor<2>) -> Option<Tensor<4>> {
-        match (&self.buckets, self.fixed) {
+        match (&self.buckets, &self.fixed) {
             (Some(buckets), _) => Some(buckets.bias([t, s])),
-            (None, Fixed::Alibi { n_heads }) => Some(alibi_bias(n_heads, [t, s], &x.device())),
+            (None, Fixed::Alibi { n_heads }) => Some(alibi_bias(*n_heads, [t, s], &x.device())),
             (None, _) => None,
         }
     }

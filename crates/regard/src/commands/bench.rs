@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use regard_decode::{DecodeBench, bench_decode};
+use regard_decode::{DecodeBench, ProfileLine, bench_decode};
 use regard_nn::{ModelConfig, TransformerConfig};
 use regard_text::SpecialIds;
 use regard_train::{BenchPadding, Profile, TrainBench, bench_train};
 
 use crate::cli::{
-    Arguments, BenchCommand, BenchOptions, BenchTrainOptions, PaddingName, ShapeOptions,
+    Arguments, BenchCommand, BenchDecodeOptions, BenchOptions, BenchTrainOptions, PaddingName,
+    ShapeOptions,
 };
 use crate::device;
 use crate::output::say;
@@ -20,7 +21,7 @@ const LARGEST: usize = i32::MAX as usize;
 pub(crate) fn run(options: &BenchOptions, arguments: &Arguments) -> Result<ExitCode> {
     match &options.what {
         BenchCommand::Train(options) => train(options, arguments)?,
-        BenchCommand::Decode(options) => decode(&options.shape, arguments)?,
+        BenchCommand::Decode(options) => decode(options, arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -62,20 +63,7 @@ fn train(options: &BenchTrainOptions, arguments: &Arguments) -> Result<()> {
 }
 
 fn say_profile(profile: &Profile) -> Result<()> {
-    let whole: f64 = profile.lines.iter().map(|line| line.milliseconds).sum();
-    say(&format!(
-        "\n{:<26}{:>8}{:>10}{:>8}",
-        "milliseconds of a step", "calls", "ms", "%"
-    ))?;
-    for line in &profile.lines {
-        say(&format!(
-            "{:<26}{:>8.0}{:>10.2}{:>8.1}",
-            line.name,
-            line.calls,
-            line.milliseconds,
-            100.0 * line.milliseconds / whole
-        ))?;
-    }
+    say_lines(&profile.lines)?;
     say(&format!(
         "matrix products: {:.1} GFLOP a step at {:.0} GFLOP/s, {:.2} of the {:.0} measured on 1,024 x 1,024",
         profile.gflop,
@@ -85,7 +73,26 @@ fn say_profile(profile: &Profile) -> Result<()> {
     ))
 }
 
-fn decode(shape: &ShapeOptions, arguments: &Arguments) -> Result<()> {
+fn say_lines(lines: &[ProfileLine]) -> Result<()> {
+    let whole: f64 = lines.iter().map(|line| line.milliseconds).sum();
+    say(&format!(
+        "\n{:<26}{:>8}{:>10}{:>8}",
+        "milliseconds of a step", "calls", "ms", "%"
+    ))?;
+    for line in lines {
+        say(&format!(
+            "{:<26}{:>8.0}{:>10.3}{:>8.1}",
+            line.name,
+            line.calls,
+            line.milliseconds,
+            100.0 * line.milliseconds / whole
+        ))?;
+    }
+    Ok(())
+}
+
+fn decode(options: &BenchDecodeOptions, arguments: &Arguments) -> Result<()> {
+    let shape = &options.shape;
     let device = device::named(&arguments.device)?;
     let bench = DecodeBench {
         vocabulary: shape.vocabulary,
@@ -93,6 +100,7 @@ fn decode(shape: &ShapeOptions, arguments: &Arguments) -> Result<()> {
         source_length: shape.source_length,
         target_length: shape.target_length,
         runs: shape.steps,
+        profile: options.profile,
     };
     let speed = bench_decode(&model(shape)?, &bench, arguments.seed.unwrap_or(1), &device);
     if shape.json {
@@ -106,7 +114,17 @@ fn decode(shape: &ShapeOptions, arguments: &Arguments) -> Result<()> {
         "{:.1} sentences a second",
         speed.sentences_per_second
     ))?;
-    say_memory(speed.peak_memory_mib)
+    say_memory(speed.peak_memory_mib)?;
+    match &speed.profile {
+        Some(profile) => {
+            say_lines(&profile.lines)?;
+            say(&format!(
+                "matrix products: {:.3} GFLOP a step at {:.0} GFLOP/s; weights read at {:.1} GB/s",
+                profile.gflop, profile.gflop_per_second, profile.weight_gigabytes_per_second
+            ))
+        }
+        None => Ok(()),
+    }
 }
 
 fn say_memory(peak: Option<f64>) -> Result<()> {

@@ -319,6 +319,37 @@ fn bench_multiplies_padding_only_if_told_to() {
 }
 
 #[test]
+fn a_profile_of_search_accounts_for_a_step() {
+    let place = Place::new();
+    let mut arguments = vec!["bench", "decode", "--profile", "--steps", "2"];
+    arguments.extend(["--layers", "2", "--d-model", "8", "--d-ff", "16"]);
+    arguments.extend(["--n-heads", "2", "--vocabulary", "20", "--batch", "3"]);
+    let printed = place.run(&arguments).succeeds();
+    for line in ["matrix products", "everything else", "weights read at"] {
+        assert!(printed.contains(line), "no `{line}` in {printed}");
+    }
+
+    arguments.push("--json");
+    let printed: Value = serde_json::from_str(&place.run(&arguments).succeeds()).unwrap();
+    let profile = &printed["profile"];
+    let lines = profile["lines"].as_array().unwrap();
+    let calls = |name: &str| {
+        let line = lines.iter().find(|line| line["name"] == name).unwrap();
+        line["calls"].to_string()
+    };
+    // A step runs two decoder layers of six maps and two attentions each, and the output map; the encoder is not counted.
+    assert_eq!(calls("linear"), "13.0");
+    assert_eq!(calls("attention"), "4.0");
+    assert_eq!(calls("choice of a token"), "1.0");
+    let gflop = profile["gflop"].as_f64().unwrap();
+    let weights = 2 * (8 * 24 + 3 * 8 * 8 + 2 * 8 * 16) + 8 * 20;
+    assert!(
+        (gflop * 1e9 - f64::from(2 * 3 * weights)).abs() < 0.5,
+        "{gflop}"
+    );
+}
+
+#[test]
 fn bench_prints_its_keys() {
     let place = Place::new();
     let shape = [
