@@ -168,7 +168,11 @@ pub(crate) fn bias_operand(
 ///
 /// # Shapes
 ///
-/// `weight: [V, D]`, `ids: [N]`, result `[N, D]`. Ids must be below V; the caller owns that check.
+/// `weight: [V, D]`, `ids: [N]`, result `[N, D]`.
+///
+/// # Panics
+///
+/// If an id is negative or not below V; on other backends than the CPU's, the caller owns that check.
 ///
 /// # Behaviour
 ///

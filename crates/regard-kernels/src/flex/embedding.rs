@@ -104,7 +104,6 @@ impl Uses {
         Self { starts, positions }
     }
 
-    #[inline(always)]
     fn of_id(&self, id: usize) -> &[usize] {
         &self.positions[self.starts[id]..self.starts[id + 1]]
     }
