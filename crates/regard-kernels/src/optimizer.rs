@@ -19,17 +19,19 @@ pub struct AdamStep {
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub epsilon: f64,
+    /// Decoupled decay of the weights, as a share of the rate; 0 is Adam, above it `AdamW`.
+    pub weight_decay: f64,
     /// Factor on the gradient, applied as it is read: the coefficient of a global clip costs no pass of its own.
     pub gradient_scale: f64,
 }
 
-/// Adam with bias correction, in place.
+/// Adam with bias correction, and with `AdamW`'s decay of the weights, in place.
 ///
 /// ```text
 /// g = gradient_scale * gradient
 /// m = beta1 m + (1 - beta1) g
 /// v = beta2 v + (1 - beta2) g^2
-/// p = p - rate (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) + epsilon)
+/// p = (1 - rate weight_decay) p - rate (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) + epsilon)
 /// ```
 ///
 /// # Panics
@@ -39,7 +41,8 @@ pub struct AdamStep {
 /// # References
 ///
 /// Kingma, Ba. Adam: A Method for Stochastic Optimization. 2014. <https://arxiv.org/abs/1412.6980>, algorithm 1;
-/// the epsilon stands where PyTorch has it, outside the root.
+/// the epsilon stands where PyTorch has it, outside the root. `AdamW`: Loshchilov, Hutter. Decoupled Weight Decay
+/// Regularization. 2017. <https://arxiv.org/abs/1711.05101>; the decay is multiplied by the rate, as in PyTorch.
 pub fn adam(
     parameter: &mut [f32],
     gradient: &[f32],
@@ -61,8 +64,10 @@ pub fn adam(
         beta1,
         beta2,
         epsilon,
+        weight_decay,
         gradient_scale,
     } = constants;
+    let kept = (1.0 - rate * weight_decay) as f32;
     let exponent = i32::try_from(step).unwrap_or(i32::MAX);
     let rate = (rate / (1.0 - beta1.powi(exponent))) as f32;
     let root_correction = (1.0 / (1.0 - beta2.powi(exponent))).sqrt() as f32;
@@ -84,7 +89,7 @@ pub fn adam(
                 let g = g * scale;
                 *m = keep1 * *m + take1 * g;
                 *v = keep2 * *v + take2 * g * g;
-                *p -= rate * *m / (v.sqrt() * root_correction + epsilon);
+                *p = kept * *p - rate * *m / (v.sqrt() * root_correction + epsilon);
             }
         },
     );
@@ -133,6 +138,7 @@ mod tests {
             beta1: 0.9,
             beta2: 0.98,
             epsilon: 1e-9,
+            weight_decay: 0.0,
             gradient_scale: 1.0,
         };
         adam(
@@ -149,6 +155,33 @@ mod tests {
     }
 
     #[test]
+    fn weights_decay_by_the_rate_beside_the_step() {
+        // A gradient of 0 leaves the decay alone: p (1 - 0.1 * 0.5).
+        let constants = AdamStep {
+            step: 1,
+            rate: 0.1,
+            beta1: 0.9,
+            beta2: 0.98,
+            epsilon: 1e-9,
+            weight_decay: 0.5,
+            gradient_scale: 1.0,
+        };
+        let mut p = [2.0, 2.0];
+        adam(
+            &mut p,
+            &[0.0, 3.0],
+            &mut [0.0; 2],
+            &mut [0.0; 2],
+            &constants,
+        );
+        // With one, the step of the rate's size comes on top: 2 * 0.95 - 0.1.
+        assert!(
+            (p[0] - 1.9).abs() < 1e-6 && (p[1] - 1.8).abs() < 1e-6,
+            "{p:?}"
+        );
+    }
+
+    #[test]
     fn two_steps_computed_by_hand() {
         // g = 1 then 3 with betas 0.5: m = 0.5, then 1.75; v = 0.5, then 4.75; corrections 0.5, then 0.75.
         // p = -1/(1 + 0.5) - (1.75 / 0.75) / (sqrt(4.75 / 0.75) + 0.5)
@@ -160,6 +193,7 @@ mod tests {
                 beta1: 0.5,
                 beta2: 0.5,
                 epsilon: 0.5,
+                weight_decay: 0.0,
                 gradient_scale: 2.0,
             };
             adam(
@@ -196,6 +230,7 @@ mod tests {
             beta1: 0.9,
             beta2: 0.98,
             epsilon: 1e-9,
+            weight_decay: 0.0,
             gradient_scale: 0.5,
         };
         let [before, g, m, v] = ["p", "g", "m", "v"].map(numbers);
@@ -232,6 +267,7 @@ mod tests {
             beta1: 0.9,
             beta2: 0.98,
             epsilon: 1e-9,
+            weight_decay: 0.0,
             gradient_scale: 0.5,
         };
         crate::flex::tests::same_on_threads(|| {

@@ -134,6 +134,7 @@ pub(crate) fn accuracies(edges: bool) -> [f64; 2] {
             beta1: 0.9,
             beta2: 0.99,
             epsilon: 1e-9,
+            weight_decay: 0.0,
             gradient_scale: 1.0,
         };
         let moments = moments.iter_mut();

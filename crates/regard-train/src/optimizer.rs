@@ -102,6 +102,7 @@ impl Adam {
                 beta1: self.config.beta1,
                 beta2: self.config.beta2,
                 epsilon: self.config.epsilon,
+                weight_decay: 0.0,
                 gradient_scale: scale,
             },
             moments: &mut self.moments,

@@ -44,6 +44,7 @@ fn one_batch_is_learned_by_heart() {
                 beta1: 0.9,
                 beta2: 0.98,
                 epsilon: 1e-9,
+                weight_decay: 0.0,
                 gradient_scale: 1.0 / batch.tokens as f64,
             };
             model = replace(model, "", |name, mut values| {
