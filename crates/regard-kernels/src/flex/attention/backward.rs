@@ -25,7 +25,7 @@ use super::super::elements;
 use super::super::simd::{sum, vectorized};
 use super::Place;
 use super::forward::Kept;
-use super::problem::{KEYS, MANY_ROWS, Problem, QUERIES, Visible, tile, zeroed};
+use super::problem::{KEYS, MANY_ROWS, PART, Problem, QUERIES, Visible, tile, zeroed};
 use super::product::{Left, PANEL, Right, product};
 use super::rows::Differentiate;
 use super::tile::{Keys, Scratch};
@@ -130,14 +130,10 @@ impl<'a> Pass<'a> {
             return gradients;
         }
 
-        let whole = batch >= MANY_ROWS || t.max(s) <= QUERIES;
+        let whole = batch >= MANY_ROWS || t.max(s) <= PART;
         let packed = inputs.len() == 1;
-        let query_tiles = if whole || packed {
-            0
-        } else {
-            t.div_ceil(QUERIES)
-        };
-        let tiles = query_tiles + if whole { 1 } else { s.div_ceil(QUERIES) };
+        let query_tiles = if whole || packed { 0 } else { t.div_ceil(PART) };
+        let tiles = query_tiles + if whole { 1 } else { s.div_ceil(PART) };
         let mut tasks: Vec<Task<'_>> = (0..batch * tiles)
             .map(|i| Task {
                 row: i / tiles,
@@ -147,7 +143,7 @@ impl<'a> Pass<'a> {
         for (operand, gradient) in gradients.iter_mut().enumerate() {
             let Some(gradient) = gradient else { continue };
             let [length, width] = sizes[operand];
-            let rows = if whole { length } else { QUERIES };
+            let rows = if whole { length } else { PART };
             let first_tile = if operand == 0 { 0 } else { query_tiles };
             let room = &mut gradient.spare_capacity_mut()[..batch * length * width];
             for (row, data) in room.chunks_mut(length * width).enumerate() {

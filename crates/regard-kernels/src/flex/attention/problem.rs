@@ -15,6 +15,8 @@ use crate::{AttentionMask, Draws};
 pub(super) const QUERIES: usize = 64;
 /// Keys of a tile. Rows of no more keep their weights for the backward pass.
 pub(super) const KEYS: usize = 256;
+/// Positions of a task where a row of the batch is divided; a multiple of [`QUERIES`].
+pub(super) const PART: usize = 128;
 /// Rows of a batch that give every core something to do.
 pub(super) const MANY_ROWS: usize = 8;
 /// Work, in multiply-adds, below which dividing it costs more than it gains.
