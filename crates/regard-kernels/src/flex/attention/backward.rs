@@ -25,8 +25,8 @@ use super::super::elements;
 use super::super::simd::{sum, vectorized};
 use super::Place;
 use super::forward::Kept;
-use super::problem::{KEYS, Problem, QUERIES, Visible, tile, zeroed};
-use super::product::{Left, Right, product};
+use super::problem::{KEYS, MANY_ROWS, PART, Problem, QUERIES, Visible, tile, zeroed};
+use super::product::{Left, PANEL, Right, product};
 use super::rows::Differentiate;
 use super::tile::{Keys, Scratch};
 
@@ -100,9 +100,9 @@ impl<'a> Pass<'a> {
 
     /// The gradients of the operands that are wanted.
     ///
-    /// Where a row of the batch is more than one tile, tasks have a tile of queries, for whose gradients they go through all
-    /// keys, or a tile of keys, for whose gradients they go through all queries: scores are made twice, sums have one
-    /// order, and a single long row has work for many cores.
+    /// Where rows of the batch are few and long, tasks have some queries, for whose gradients they go through all keys, or some
+    /// keys, for whose gradients they go through all queries: a single long row has work for many cores, and sums have one
+    /// order, but scores are made twice.
     pub(super) fn operands(
         &self,
         places: [Place; 3],
@@ -130,14 +130,10 @@ impl<'a> Pass<'a> {
             return gradients;
         }
 
-        let whole = self.problem.is_one_tile();
+        let whole = batch >= MANY_ROWS || t.max(s) <= PART;
         let packed = inputs.len() == 1;
-        let query_tiles = if whole || packed {
-            0
-        } else {
-            t.div_ceil(QUERIES)
-        };
-        let tiles = query_tiles + if whole { 1 } else { s.div_ceil(KEYS) };
+        let query_tiles = if whole || packed { 0 } else { t.div_ceil(PART) };
+        let tiles = query_tiles + if whole { 1 } else { s.div_ceil(PART) };
         let mut tasks: Vec<Task<'_>> = (0..batch * tiles)
             .map(|i| Task {
                 row: i / tiles,
@@ -147,11 +143,8 @@ impl<'a> Pass<'a> {
         for (operand, gradient) in gradients.iter_mut().enumerate() {
             let Some(gradient) = gradient else { continue };
             let [length, width] = sizes[operand];
-            let (rows, first_tile) = match operand {
-                _ if whole => (length, 0),
-                0 if !packed => (QUERIES, 0),
-                _ => (KEYS, query_tiles),
-            };
+            let rows = if whole { length } else { PART };
+            let first_tile = if operand == 0 { 0 } else { query_tiles };
             let room = &mut gradient.spare_capacity_mut()[..batch * length * width];
             for (row, data) in room.chunks_mut(length * width).enumerate() {
                 for (i, data) in data.chunks_mut(rows * width).enumerate() {
@@ -264,58 +257,71 @@ impl<'a> Pass<'a> {
     ) {
         let problem = self.problem;
         for start in keys.clone().step_by(KEYS) {
-            let keys = Keys {
+            let turned = Keys {
                 row,
                 head: heads.start / (problem.heads.queries / problem.heads.keys),
                 first: start,
                 count: tile(start, KEYS, keys.end).len(),
+                offset: 0,
             };
-            let mut turned = false;
+            let mut are_turned = false;
             for head in heads.clone() {
                 for first in queries.clone().step_by(QUERIES) {
                     let hull = self.visible.hull(row, first);
-                    if hull.start >= start + keys.count || hull.end <= start {
+                    let Some(keys) = turned.within(&hull) else {
                         continue;
-                    }
-                    if !turned {
+                    };
+                    if !are_turned {
                         if self.kept.weights.is_empty() {
-                            scratch.turn_keys(problem, keys);
+                            scratch.turn_keys(problem, turned);
                         }
-                        scratch.turn_values(problem, keys);
-                        turned = true;
+                        scratch.turn_values(problem, turned);
+                        are_turned = true;
                     }
                     let queries = tile(first, QUERIES, queries.end);
-                    self.make(scratch, keys, head, queries.clone());
+                    self.make(scratch, keys, head, queries.clone(), &hull);
                     f(scratch, keys, head, queries);
                 }
             }
         }
     }
 
-    /// Makes the weights of a tile, after dropout, and the gradients of its scores.
-    fn make(&self, scratch: &mut Scratch, keys: Keys, head: usize, queries: Range<usize>) {
+    /// Makes the weights of a tile, after dropout, and the gradients of its scores. The queries see keys in `hull`.
+    fn make(
+        &self,
+        scratch: &mut Scratch,
+        keys: Keys,
+        head: usize,
+        queries: Range<usize>,
+        hull: &Range<usize>,
+    ) {
         let problem = self.problem;
         let gradients = self.of_context(self.gradient, keys.row, queries.start, head);
         let contexts = self.of_context(self.context, keys.row, queries.start, head);
-        let n_heads = problem.heads.queries;
-        let weights = &self.kept.weights;
-        if weights.is_empty() {
-            scratch.score(problem, &self.visible, keys, head, queries.clone());
+        let (n_heads, stride) = (problem.heads.queries, keys.stride());
+        let state = (keys.row * problem.t + queries.start) * n_heads + head;
+        let are_kept = !self.kept.weights.is_empty();
+        if are_kept {
+            let width = problem.s.next_multiple_of(PANEL);
+            let kept = self.kept.weights[state * width..].chunks(n_heads * width);
+            let rows = scratch.scores.chunks_exact_mut(stride).zip(kept);
+            for (row, kept) in rows.take(queries.len()) {
+                row.copy_from_slice(&kept[keys.first..][..stride]);
+            }
         } else {
-            let size = queries.len() * keys.stride();
-            let start = (keys.row * n_heads + head) * size;
-            scratch.scores[..size].copy_from_slice(&weights[start..start + size]);
+            scratch.score(problem, &self.visible, keys, head, queries.clone());
         }
         scratch.multiply_values(problem, keys, queries.len(), gradients);
+        let all = keys.first <= hull.start && hull.end <= keys.first + keys.count;
         Arch::new().dispatch(Differentiate {
             scores: &mut scratch.scores,
             gradients: &mut scratch.gradients,
-            stride: keys.stride(),
-            are_weights: !weights.is_empty(),
-            context: (problem.s > KEYS).then_some([contexts, gradients]),
+            stride,
+            are_weights: are_kept,
+            context: (!all).then_some([contexts, gradients]),
             context_width: problem.context_width(),
             width: problem.heads.value_width,
-            states: &self.kept.states[(keys.row * problem.t + queries.start) * n_heads + head..],
+            states: &self.kept.states[state..],
             n_heads,
             dropout: problem.dropout,
             place: [keys.row, head, queries.start, keys.first],

@@ -29,8 +29,8 @@ pub(super) struct Kept {
     /// For each query and head, `[B, T, H]`, the largest score and what a sum of exponentials is multiplied by to be 1; or by
     /// 0 where every key is blocked.
     pub(super) states: Vec<State>,
-    /// The weights before dropout where one tile holds all queries and keys, `[B, H, T, S]` with S rounded up to whole
-    /// panels; else nothing.
+    /// The weights before dropout where one tile holds all keys, `[B, T, H, S]` with S rounded up to whole panels; else
+    /// nothing, so that no more is kept than there are positions.
     pub(super) weights: Vec<f32>,
 }
 
@@ -43,17 +43,16 @@ pub(super) fn forward(problem: &Problem<'_>, tracked: bool) -> (Vec<f32>, Kept) 
         let weights = Vec::new();
         return (vec![0.0; rows * width], Kept { states, weights });
     }
-    let of_row = match tracked && problem.is_one_tile() {
-        true => n_heads * t * problem.s.next_multiple_of(PANEL),
+    let of_query = match tracked && problem.s <= KEYS {
+        true => n_heads * problem.s.next_multiple_of(PANEL),
         false => 0,
     };
     let mut context = Vec::with_capacity(rows * width);
-    let mut weights = Vec::with_capacity(problem.batch * of_row);
+    let mut weights = Vec::with_capacity(rows * of_query);
     let visible = Visible::new(problem);
 
     let room = &mut context.spare_capacity_mut()[..rows * width];
-    let kept = &mut weights.spare_capacity_mut()[..problem.batch * of_row];
-    let mut kept = kept.chunks_mut(of_row.max(1));
+    let mut kept = &mut weights.spare_capacity_mut()[..rows * of_query];
     let mut tasks = Vec::new();
     let of_rows = room
         .chunks_mut(t * width)
@@ -62,12 +61,13 @@ pub(super) fn forward(problem: &Problem<'_>, tracked: bool) -> (Vec<f32>, Kept) 
         let tiles = context.chunks_mut(QUERIES * width);
         let tiles = tiles.zip(states.chunks_mut(QUERIES * n_heads));
         for (i, (context, states)) in tiles.enumerate() {
+            let weights = kept.split_off_mut(..states.len() / n_heads * of_query);
             tasks.push(Task {
                 row,
                 first: i * QUERIES,
                 context,
                 states,
-                weights: kept.next().unwrap_or_default(),
+                weights: weights.expect("room for every query"),
             });
         }
     }
@@ -79,7 +79,7 @@ pub(super) fn forward(problem: &Problem<'_>, tracked: bool) -> (Vec<f32>, Kept) 
     // SAFETY: every element is in the part of one task, which wrote it.
     unsafe {
         context.set_len(rows * width);
-        weights.set_len(problem.batch * of_row);
+        weights.set_len(rows * of_query);
     }
     (context, Kept { states, weights })
 }
@@ -92,15 +92,17 @@ fn work(problem: &Problem<'_>, visible: &Visible, scratch: &mut Scratch, task: T
     let (n_heads, value_width) = (problem.heads.queries, problem.heads.value_width);
     let context_width = problem.context_width();
     let count = states.len() / n_heads;
+    let kept_stride = weights.len() / count;
     let hull = visible.hull(row, first);
-    let first_key = hull.start / KEYS * KEYS;
+    let first_key = hull.start / PANEL * PANEL;
     for key_head in 0..problem.heads.keys {
         for start in (first_key..hull.end).step_by(KEYS) {
             let keys = Keys {
                 row,
                 head: key_head,
                 first: start,
-                count: tile(start, KEYS, problem.s).len(),
+                count: tile(start, KEYS, hull.end).len(),
+                offset: 0,
             };
             scratch.turn_keys(problem, keys);
             let values = problem.value.at(row, start, key_head * value_width);
@@ -115,9 +117,12 @@ fn work(problem: &Problem<'_>, visible: &Visible, scratch: &mut Scratch, task: T
                     n_heads,
                     context: begun.then_some((&mut *context, context_width)),
                     width: value_width,
-                    weights: match weights.len() {
-                        0 => &mut [],
-                        size => &mut weights[head * size / n_heads..][..size / n_heads],
+                    weights: match kept_stride {
+                        0 => None,
+                        _ => Some((
+                            &mut weights[head * kept_stride / n_heads + start..],
+                            kept_stride,
+                        )),
                     },
                     dropout: problem.dropout,
                     place: [row, head, first, start],

@@ -13,8 +13,12 @@ use crate::{AttentionMask, Draws};
 
 /// Queries of a tile.
 pub(super) const QUERIES: usize = 64;
-/// Keys of a tile; a multiple of the draws that dropout makes at a time.
-pub(super) const KEYS: usize = 128;
+/// Keys of a tile. Rows of no more keep their weights for the backward pass.
+pub(super) const KEYS: usize = 256;
+/// Positions of a task where a row of the batch is divided; a multiple of [`QUERIES`].
+pub(super) const PART: usize = 128;
+/// Rows of a batch that give every core something to do.
+pub(super) const MANY_ROWS: usize = 8;
 /// Work, in multiply-adds, below which dividing it costs more than it gains.
 const WORTH_DIVIDING: usize = 1 << 18;
 
@@ -62,11 +66,6 @@ impl<'a> Problem<'a> {
     /// Whether there are no scores at all.
     pub(super) fn is_empty(&self) -> bool {
         self.batch * self.t * self.s * self.context_width() * self.heads.width == 0
-    }
-
-    /// Whether a tile holds all queries and keys of a row.
-    pub(super) fn is_one_tile(&self) -> bool {
-        self.t <= QUERIES && self.s <= KEYS
     }
 
     /// The head of keys that a head of queries looks at.

@@ -31,8 +31,8 @@ pub(super) struct Absorb<'a> {
     /// The first row of the head's context, where there is something in it, and the width of the rows of all heads.
     pub(super) context: Option<(&'a mut [f32], usize)>,
     pub(super) width: usize,
-    /// Where the weights before dropout go, of a tile that holds all keys, if they are wanted.
-    pub(super) weights: &'a mut [f32],
+    /// Where the weights before dropout go, of a tile that holds all keys, if they are wanted; and the stride there.
+    pub(super) weights: Option<(&'a mut [f32], usize)>,
     /// Probability and draws; row of the batch, head, first query and first key.
     pub(super) dropout: Option<(f64, Draws)>,
     pub(super) place: [usize; 4],
@@ -55,9 +55,9 @@ impl WithSimd for Absorb<'_> {
                 let context = &mut context[i * *context_width..][..self.width];
                 context.iter_mut().for_each(|value| *value *= kept);
             }
-            if let Some(weights) = self.weights.chunks_exact_mut(self.stride).nth(i) {
+            if let Some((weights, stride)) = &mut self.weights {
                 let factor = factor(state[1]);
-                for (weight, score) in weights.iter_mut().zip(&*scores) {
+                for (weight, score) in weights[i * *stride..].iter_mut().zip(&*scores) {
                     *weight = score * factor;
                 }
             }

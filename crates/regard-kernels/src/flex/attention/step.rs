@@ -73,7 +73,7 @@ fn of_row(problem: &Problem<'_>, row: usize, context: &mut [f32]) {
                 n_heads: 1,
                 context: (first > visible.start).then_some((&mut *context, heads.value_width)),
                 width: heads.value_width,
-                weights: &mut [],
+                weights: None,
                 dropout: None,
                 place: [row, head, query, first],
             });

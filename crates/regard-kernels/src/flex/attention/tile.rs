@@ -10,11 +10,26 @@ use super::product::{Left, PANEL, Right, product, transpose};
 pub(super) struct Keys {
     pub(super) row: usize,
     pub(super) head: usize,
+    /// The first, from a whole number of panels on.
     pub(super) first: usize,
     pub(super) count: usize,
+    /// How many keys before the first were turned with it.
+    pub(super) offset: usize,
 }
 
 impl Keys {
+    /// As few of them as hold those in a range.
+    pub(super) fn within(self, range: &Range<usize>) -> Option<Self> {
+        let first = self.first.max(range.start / PANEL * PANEL);
+        let end = (self.first + self.count).min(range.end);
+        (first < end).then(|| Self {
+            first,
+            count: end - first,
+            offset: self.offset + first - self.first,
+            ..self
+        })
+    }
+
     /// Elements of a row of scores: as many as fill whole panels.
     pub(super) fn stride(self) -> usize {
         self.count.next_multiple_of(PANEL)
@@ -80,7 +95,7 @@ impl Scratch {
             stride,
             [queries.len(), stride, width],
             Left::Rows(left, problem.query.stride),
-            Right::Panels(&self.keys),
+            Right::Panels(&self.keys[keys.offset * width..]),
             problem.scale,
             false,
         );
@@ -102,13 +117,13 @@ impl Scratch {
         queries: usize,
         gradients: &[f32],
     ) {
-        let stride = keys.stride();
+        let (width, stride) = (problem.heads.value_width, keys.stride());
         product(
             &mut self.gradients,
             stride,
-            [queries, stride, problem.heads.value_width],
+            [queries, stride, width],
             Left::Rows(gradients, problem.context_width()),
-            Right::Panels(&self.values),
+            Right::Panels(&self.values[keys.offset * width..]),
             1.0,
             false,
         );

@@ -2,6 +2,7 @@
 
 use super::super::simd::{softmax, vectorized};
 use super::problem::{KEYS, Problem, QUERIES, Visible, tile};
+use super::product::PANEL;
 use super::tile::{Keys, Scratch};
 
 /// Weights before dropout, `[B, H, T, S]`.
@@ -28,12 +29,13 @@ pub(super) fn weights(problem: &Problem<'_>) -> Vec<f32> {
         |scratch, (row, head, number, weights): (_, _, _, &mut [f32])| {
             let queries = tile(number * QUERIES, QUERIES, t);
             let hull = visible.hull(row, queries.start);
-            for start in (hull.start / KEYS * KEYS..hull.end).step_by(KEYS) {
+            for start in (hull.start / PANEL * PANEL..hull.end).step_by(KEYS) {
                 let keys = Keys {
                     row,
                     head: head / (heads.queries / heads.keys),
                     first: start,
-                    count: tile(start, KEYS, s).len(),
+                    count: tile(start, KEYS, hull.end).len(),
+                    offset: 0,
                 };
                 scratch.turn_keys(problem, keys);
                 scratch.score(problem, &visible, keys, head, queries.clone());
