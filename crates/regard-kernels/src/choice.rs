@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn ties_go_to_the_lower_class_wherever_they_stand() {
-        for places in [[2, 9], [3, 40], [17, 18], [33, 36]] {
+        for places in [[2, 9], [3, 40], [17, 19], [33, 36]] {
             let mut values = vec![0.5; 37 + 5];
             for place in places {
                 values[place] = 1.5;
@@ -116,6 +116,7 @@ mod tests {
             assert_eq!(choose(Some(places[0] as u32)), places[1]);
             assert_eq!(choose(Some(places[1] as u32)), places[0]);
             assert_eq!(choose(Some(0)), places[0]);
+            assert_eq!(choose(Some(places[1] as u32 - 1)), places[0]);
         }
     }
 

@@ -299,14 +299,14 @@ pub(super) fn maximum(values: &[f32]) -> f32 {
         .fold(f32::NEG_INFINITY, f32::max)
 }
 
-/// Where `value` stands first.
+/// Where something that is not below `value` stands first.
 #[inline(always)]
 pub(super) fn first(values: &[f32], value: f32) -> Option<usize> {
     let mut start = 0;
     for chunk in values.as_chunks::<16>().0 {
         let mut found = false;
         for &x in chunk {
-            found |= x == value;
+            found |= x >= value;
         }
         if found {
             break;
@@ -314,7 +314,7 @@ pub(super) fn first(values: &[f32], value: f32) -> Option<usize> {
         start += 16;
     }
     for (place, &x) in values.iter().enumerate().skip(start) {
-        if x == value {
+        if x >= value {
             return Some(place);
         }
     }

@@ -162,7 +162,7 @@ impl Tiles<'_> {
             for (sums, weight) in sums.iter_mut().zip(weight) {
                 let weight = simd.splat_f32s(weight[k]);
                 for (sum, &x) in sums.iter_mut().zip(x) {
-                    *sum = simd.mul_add_f32s(weight, x, *sum);
+                    *sum = simd.mul_add_e_f32s(weight, x, *sum);
                 }
             }
         }

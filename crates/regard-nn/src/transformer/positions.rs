@@ -112,3 +112,24 @@ impl Positions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn rows_that_come_one_after_the_other_are_those_of_the_whole_table() {
+        let (device, sinusoids) = (Device::flex(), Sinusoids::default());
+        let rows = SinusoidRows {
+            sinusoids,
+            d_model: 6,
+            known: Arc::default(),
+        };
+        for (offset, length) in [(0, 1), (1, 1), (2, 5), (0, 3), (40, 2), (41, 90)] {
+            let expected = sinusoids.table(offset, length, 6, &device).into_data();
+            let got = rows.table(offset, length, &device).into_data();
+            assert_eq!(got, expected, "{length} rows from {offset} on");
+        }
+    }
+}
