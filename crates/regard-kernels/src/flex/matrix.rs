@@ -112,7 +112,7 @@ pub(super) enum Cores {
 }
 
 /// Work, in multiply-adds, below which dividing a product costs more than it gains.
-const WORTH_DIVIDING: usize = 64 * 64 * 64;
+const WORTH_DIVIDING: usize = 1 << 20;
 
 /// `lhs rhs`, written once into fresh memory.
 pub(super) fn product(lhs: Matrix<'_>, rhs: Matrix<'_>) -> Vec<f32> {
