@@ -22,7 +22,7 @@ pub struct AttentionOptions {
     pub normalizer: Normalizer,
     /// Probability and draws of the dropout on the weights; `None` when evaluating.
     pub dropout: Option<(f64, Draws)>,
-    /// Whether the weights are wanted. Leaving them out keeps a fused computation possible.
+    /// Whether the weights are wanted. Where something is differentiated, leaving them out is faster and takes less memory.
     pub weights: bool,
 }
 
@@ -78,13 +78,21 @@ pub struct AttentionOutput {
 /// # Behaviour
 ///
 /// - Blocked keys get weight exactly 0. A query whose every key is blocked gets a zero context and zero gradients, never NaN.
-/// - Dropout acts on the weights after the softmax; the weights handed back are those before it.
+/// - Dropout acts on the weights after the softmax; the weights handed back are those before it. A gradient flows through
+///   both results.
 /// - Cost: `O(B H T S K)` time, `O(B H T S)` memory.
+/// - One operation of its own (f32, softmax, burn's CPU backend; weights only where nothing is differentiated) takes tiles of
+///   64 queries and 256 keys. Tiles in which no query sees a key cost nothing, so that a mask with a window makes time
+///   linear in the length; memory beyond operands and results is `O(B H T)`, and for a backward pass over up to 256 keys
+///   the weights, `B H T S` numbers. Work is divided among cores by row and tile, and results are the same bit for bit
+///   on any number of them. Other data types, backends and normalizers, and weights that are differentiated, are composed
+///   of burn's operations.
 ///
 /// # Panics
 ///
 /// If batch sizes or numbers of keys differ, a width is not a multiple of its number of heads, the heads of the queries
-/// are not a multiple of those of the keys, or the mask is made for another number of rows.
+/// are not a multiple of those of the keys, the mask is made for another number of rows, the bias does not broadcast to the
+/// scores, or the probability of dropout is none.
 ///
 /// # Differences
 ///
@@ -370,7 +378,7 @@ fn weighted_mean(weights: Tensor<4>, value: Tensor<3>, key_heads: usize) -> Tens
 ///
 /// # Panics
 ///
-/// If the width is not a multiple of three times the number of heads, or the mask is made for another number of rows.
+/// If the width is not a multiple of three times the number of heads, and as [`attention`].
 ///
 /// # Differences
 ///
@@ -422,7 +430,7 @@ pub fn self_attention(qkv: Tensor<3>, options: AttentionOptions) -> AttentionOut
 /// # Shapes
 ///
 /// `query: [B, T, H K]`, `key_value: [B, S, 2 H_kv K]`, with `H_kv` a divisor of H. Behaviour and cost are those of
-/// [`attention`]; on burn's CPU backend, where `H_kv = H`, nothing is cut apart or copied.
+/// [`attention`]; on burn's CPU backend nothing is cut apart or copied.
 ///
 /// # Panics
 ///
@@ -537,9 +545,10 @@ impl AttentionOptions {
         op: AttentionOp,
         operands: Vec<Operand>,
     ) -> Option<AttentionOutput> {
-        let weights = match self.weights {
-            true => Some(op.weights(&operands)?),
-            false => None,
+        let weights = if self.weights {
+            Some(op.weights(&operands)?)
+        } else {
+            None
         };
         let operands: [Operand; N] = operands.try_into().ok()?;
         Some(AttentionOutput {

@@ -27,9 +27,12 @@ const RUNS: usize = 5;
 /// Context `[1, T, K]` of queries, keys and values `[1, T, K]`.
 type Attention = fn([Tensor<3>; 3]) -> Tensor<3>;
 
-const KINDS: [(&str, Attention); 6] = [
+const KINDS: [(&str, Attention); 7] = [
     ("full", |qkv| full(qkv, AttentionMask::none())),
     ("full, causal", |qkv| full(qkv, AttentionMask::causal())),
+    ("full, mask 64 before", |qkv| {
+        full(qkv, AttentionMask::window(64, 0))
+    }),
     ("window, 64 before", |qkv| windowed(qkv, 64, 0)),
     ("window, 32 before, 32 behind", |qkv| windowed(qkv, 32, 32)),
     ("linear", |qkv| linear(qkv, AttentionMask::none())),

@@ -4,6 +4,7 @@
 //! makes them again from the largest score and the sum of each query.
 
 mod backward;
+mod bias;
 mod forward;
 mod problem;
 mod product;
@@ -12,6 +13,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod transpose;
 mod weights;
 
 use burn::backend::Flex;

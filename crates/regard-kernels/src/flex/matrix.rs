@@ -108,6 +108,10 @@ pub(super) enum Cores {
     /// Those of the current thread pool.
     All,
     /// The calling one: where the caller divides the work itself.
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "attention has products of its own")
+    )]
     One,
 }
 

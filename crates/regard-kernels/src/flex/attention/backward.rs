@@ -22,17 +22,17 @@ use burn::backend::flex::FlexTensor;
 use pulp::Arch;
 
 use super::super::elements;
-use super::super::simd::{sum, vectorized};
 use super::Place;
 use super::forward::Kept;
 use super::problem::{KEYS, MANY_ROWS, PART, Problem, QUERIES, Visible, tile, zeroed};
-use super::product::{Left, PANEL, Right, product};
+use super::product::{Left, Right, product};
 use super::rows::Differentiate;
 use super::tile::{Keys, Scratch};
+use super::transpose::PANEL;
 
 /// Everything that the gradients are made from.
 pub(super) struct Pass<'a> {
-    problem: &'a Problem<'a>,
+    pub(super) problem: &'a Problem<'a>,
     visible: Visible,
     /// `[B, T, H K_v]`, as its gradient.
     context: &'a [f32],
@@ -155,7 +155,7 @@ impl<'a> Pass<'a> {
         let widths = [0, 1, 2].map(|operand| sizes.get(operand).map_or(0, |size| size[1]));
         self.problem.for_each(
             tasks,
-            || Scratch::new(self.problem),
+            || Scratch::new(self.problem, true),
             |scratch, Task { row, rows }| {
                 let rows = rows.map(|rows| rows.map(|(first, data)| (first, zeroed(data))));
                 let mut targets = Targets {
@@ -247,7 +247,7 @@ impl<'a> Pass<'a> {
 
     /// Makes weights and gradients of scores for every tile of queries and keys that see each other, and calls `f` on them.
     /// The heads share one of keys.
-    fn each_tile(
+    pub(super) fn each_tile(
         &self,
         scratch: &mut Scratch,
         row: usize,
@@ -334,57 +334,5 @@ impl<'a> Pass<'a> {
     fn of_context<'b>(&self, data: &'b [f32], row: usize, query: usize, head: usize) -> &'b [f32] {
         let start = (row * self.problem.t + query) * self.problem.context_width();
         &data[start + head * self.problem.heads.value_width..]
-    }
-
-    /// The gradient of a bias of this shape: that of the scores, summed over the axes that the bias does not have.
-    pub(super) fn bias(&self, shape: &[usize]) -> Vec<f32> {
-        let Problem {
-            batch, t, s, heads, ..
-        } = *self.problem;
-        let mut gradient = vec![0.0; shape.iter().product()];
-        if self.problem.is_empty() {
-            return gradient;
-        }
-        let [own_queries, own_keys] = [shape[2], shape[3]];
-        let tasks = gradient
-            .chunks_mut(own_queries * own_keys)
-            .enumerate()
-            .flat_map(|(i, data)| {
-                let parts = data.chunks_mut(QUERIES * own_keys).enumerate();
-                parts.map(move |(tile, data)| (i / shape[1], i % shape[1], tile * QUERIES, data))
-            })
-            .collect();
-        let own = |size: usize, i: usize, all: usize| if size == 1 { 0..all } else { i..i + 1 };
-        self.problem.for_each(
-            tasks,
-            || Scratch::new(self.problem),
-            |scratch, (row, head, first, data): (_, _, _, &mut [f32])| {
-                let queries = match own_queries {
-                    1 => 0..t,
-                    _ => tile(first, QUERIES, t),
-                };
-                let mut add = |scratch: &Scratch, keys: Keys, _, queries: Range<usize>| {
-                    let rows = scratch.gradients.chunks_exact(keys.stride());
-                    for (query, scores) in queries.zip(rows) {
-                        let scores = &scores[..keys.count];
-                        let at = if own_queries == 1 { 0 } else { query - first };
-                        if own_keys == 1 {
-                            data[at] += vectorized(|| sum(scores, |score| score));
-                        } else {
-                            let line = &mut data[at * own_keys + keys.first..];
-                            line.iter_mut()
-                                .zip(scores)
-                                .for_each(|(sum, score)| *sum += score);
-                        }
-                    }
-                };
-                for row in own(shape[0], row, batch) {
-                    for head in own(shape[1], head, heads.queries) {
-                        self.each_tile(scratch, row, head..head + 1, [&queries, &(0..s)], &mut add);
-                    }
-                }
-            },
-        );
-        gradient
     }
 }

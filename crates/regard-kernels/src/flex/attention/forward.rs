@@ -9,9 +9,10 @@ use std::mem::MaybeUninit;
 use pulp::Arch;
 
 use super::problem::{KEYS, Problem, QUERIES, Visible, tile, zeroed};
-use super::product::{Left, PANEL, Right, product};
+use super::product::{Left, Right, product};
 use super::rows::{Absorb, Finish, NOTHING, State};
 use super::tile::{Keys, Scratch};
+use super::transpose::PANEL;
 
 /// A tile of queries of one row, with the rows of the context and the states, `[T, H]`, that belong to it.
 struct Task<'a> {
@@ -43,10 +44,8 @@ pub(super) fn forward(problem: &Problem<'_>, tracked: bool) -> (Vec<f32>, Kept) 
         let weights = Vec::new();
         return (vec![0.0; rows * width], Kept { states, weights });
     }
-    let of_query = match tracked && problem.s <= KEYS {
-        true => n_heads * problem.s.next_multiple_of(PANEL),
-        false => 0,
-    };
+    let keeps = tracked && problem.s <= KEYS;
+    let of_query = usize::from(keeps) * n_heads * problem.s.next_multiple_of(PANEL);
     let mut context = Vec::with_capacity(rows * width);
     let mut weights = Vec::with_capacity(rows * of_query);
     let visible = Visible::new(problem);
@@ -73,7 +72,7 @@ pub(super) fn forward(problem: &Problem<'_>, tracked: bool) -> (Vec<f32>, Kept) 
     }
     problem.for_each(
         tasks,
-        || Scratch::new(problem),
+        || Scratch::new(problem, false),
         |scratch, task| work(problem, &visible, scratch, task),
     );
     // SAFETY: every element is in the part of one task, which wrote it.

@@ -4,11 +4,14 @@
     clippy::inline_always,
     reason = "a function gets the instruction set of the loop that it is inlined into, or none"
 )]
+#![expect(
+    clippy::needless_range_loop,
+    reason = "the loops over registers are alike, and unroll as they stand"
+)]
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Rows whose transpose stands side by side in a panel.
-pub(super) const PANEL: usize = 16;
+use super::transpose::PANEL;
 
 /// The left factor of a product; row r of it begins at `data[r * stride]`, or is column r of such rows.
 #[derive(Clone, Copy)]
@@ -17,7 +20,7 @@ pub(super) enum Left<'a> {
     Columns(&'a [f32], usize),
 }
 
-/// The right factor: rows that begin `stride` apart, or panels of [`transpose`].
+/// The right factor: rows that begin `stride` apart, or panels of [`transpose`](super::transpose::transpose).
 #[derive(Clone, Copy)]
 pub(super) enum Right<'a> {
     Rows(&'a [f32], usize),
@@ -77,7 +80,7 @@ impl WithSimd for Product<'_> {
     }
 }
 
-impl<'a> Product<'a> {
+impl Product<'_> {
     /// The columns that `V` registers hold, or, with `END`, those of the last that is not full.
     #[inline(always)]
     fn strip<S: Simd, const V: usize, const END: bool>(&mut self, simd: S, column: usize) {
@@ -197,85 +200,9 @@ impl<'a> Product<'a> {
     }
 }
 
-/// Turns rows that begin `stride` apart into panels: [`PANEL`] of them, `[PANEL, width]`, become `[width, PANEL]`, the last
-/// filled up with zeros. `spare` has room for one panel.
-///
-/// The places of a panel's elements have numbers `(row, column)`; one perfect shuffle of its two halves moves the highest
-/// bit of the row behind the lowest of the column, so four of them turn the panel, in long vectors on every machine.
-pub(super) fn transpose(
-    data: &[f32],
-    stride: usize,
-    sizes: [usize; 2],
-    panels: &mut [f32],
-    spare: &mut [f32],
-) {
-    Arch::new().dispatch(Transpose {
-        data,
-        stride,
-        sizes,
-        panels,
-        spare,
-    });
-}
-
-struct Transpose<'a> {
-    data: &'a [f32],
-    stride: usize,
-    sizes: [usize; 2],
-    panels: &'a mut [f32],
-    spare: &'a mut [f32],
-}
-
-impl WithSimd for Transpose<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Self {
-            data,
-            stride,
-            sizes: [rows, width],
-            ..
-        } = self;
-        let half = PANEL / 2 * width;
-        let spare = &mut self.spare[..2 * half];
-        let firsts = (0..rows).step_by(PANEL);
-        for (panel, first) in self.panels.chunks_exact_mut(2 * half).zip(firsts) {
-            for (i, pairs) in spare.chunks_exact_mut(2 * width).enumerate() {
-                let (low, high) = (first + i, first + i + PANEL / 2);
-                if high < rows {
-                    shuffle(
-                        &data[low * stride..][..width],
-                        &data[high * stride..][..width],
-                        pairs,
-                    );
-                } else if low < rows {
-                    let low = &data[low * stride..][..width];
-                    for (pair, &low) in pairs.as_chunks_mut::<2>().0.iter_mut().zip(low) {
-                        *pair = [low, 0.0];
-                    }
-                } else {
-                    pairs.fill(0.0);
-                }
-            }
-            shuffle(&spare[..half], &spare[half..], panel);
-            shuffle(&panel[..half], &panel[half..], spare);
-            shuffle(&spare[..half], &spare[half..], panel);
-        }
-    }
-}
-
-/// Elements of `low` and `high` in turn.
-#[inline(always)]
-fn shuffle(low: &[f32], high: &[f32], output: &mut [f32]) {
-    let pairs = output.as_chunks_mut::<2>().0.iter_mut();
-    for ((pair, &low), &high) in pairs.zip(low).zip(high) {
-        *pair = [low, high];
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::transpose::transpose;
     use super::*;
 
     fn numbers(n: usize, factor: f32) -> Vec<f32> {
@@ -327,27 +254,15 @@ mod tests {
                             assert!((output[i * stride + j] - 1.0 - expected).abs() < 1e-5);
                             assert!((fresh[i * stride + j] - expected).abs() < 1e-5);
                         }
-                        let behind = output[i * stride + columns..(i + 1) * stride].iter();
-                        assert!(behind.copied().all(|x| x == 1.0), "nothing else is touched");
+                        let behind = &output[i * stride + columns..(i + 1) * stride];
+                        assert_eq!(
+                            behind,
+                            vec![1.0; stride - columns],
+                            "nothing else is touched"
+                        );
                     }
                 }
             }
         }
-    }
-
-    #[test]
-    fn a_panel_that_is_not_full_ends_in_zeros() {
-        let mut panels = [f32::NAN; 2 * PANEL];
-        transpose(
-            &[1.0, 2.0, 3.0, 4.0],
-            2,
-            [2, 2],
-            &mut panels,
-            &mut [0.0; 2 * PANEL],
-        );
-        let mut expected = [0.0; 2 * PANEL];
-        expected[..2].copy_from_slice(&[1.0, 3.0]);
-        expected[PANEL..PANEL + 2].copy_from_slice(&[2.0, 4.0]);
-        assert_eq!(panels.to_vec(), expected);
     }
 }

@@ -1,11 +1,17 @@
 //! A few queries, as when decoding: every key is read once for each, where it stands, and nothing is turned or kept.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a function gets the instruction set of the loop that it is inlined into, or none"
+)]
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::problem::{KEYS, Problem};
-use super::product::{Left, PANEL, Right, product};
+use super::product::{Left, Right, product};
 use super::rows::{Absorb, Finish, NOTHING};
+use super::transpose::PANEL;
 
 /// From how many queries on it pays to turn keys.
 const MANY: usize = 5;

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::problem::{KEYS, Problem, QUERIES, Visible};
-use super::product::{Left, PANEL, Right, product, transpose};
+use super::product::{Left, Right, product};
+use super::transpose::{PANEL, transpose};
 
 /// Keys of a tile, for the head and row at hand.
 #[derive(Clone, Copy)]
@@ -47,17 +48,19 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    pub(super) fn new(problem: &Problem<'_>) -> Self {
+    /// For the forward pass alone, or for the backward pass, too.
+    pub(super) fn new(problem: &Problem<'_>, backward: bool) -> Self {
+        let backward = usize::from(backward);
         let (queries, keys) = (problem.t.min(QUERIES), problem.s.min(KEYS));
         let keys = keys.next_multiple_of(PANEL);
         let (width, value_width) = (problem.heads.width, problem.heads.value_width);
         Self {
             scores: vec![0.0; queries * keys],
-            gradients: vec![0.0; queries * keys],
+            gradients: vec![0.0; queries * keys * backward],
             keys: vec![0.0; width * keys],
-            values: vec![0.0; value_width * keys],
+            values: vec![0.0; value_width * keys * backward],
             spare: vec![0.0; width.max(value_width) * PANEL],
-            draws: vec![0.0; keys],
+            draws: vec![0.0; keys * backward],
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::super::simd::{softmax, vectorized};
 use super::problem::{KEYS, Problem, QUERIES, Visible, tile};
-use super::product::PANEL;
 use super::tile::{Keys, Scratch};
+use super::transpose::PANEL;
 
 /// Weights before dropout, `[B, H, T, S]`.
 pub(super) fn weights(problem: &Problem<'_>) -> Vec<f32> {
@@ -25,7 +25,7 @@ pub(super) fn weights(problem: &Problem<'_>) -> Vec<f32> {
         .collect();
     problem.for_each(
         tasks,
-        || Scratch::new(problem),
+        || Scratch::new(problem, false),
         |scratch, (row, head, number, weights): (_, _, _, &mut [f32])| {
             let queries = tile(number * QUERIES, QUERIES, t);
             let hull = visible.hull(row, queries.start);
