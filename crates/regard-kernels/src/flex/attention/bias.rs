@@ -41,7 +41,10 @@ impl Pass<'_> {
                         let scores = &scores[..keys.count];
                         let at = if own_queries == 1 { 0 } else { query - first };
                         if own_keys == 1 {
-                            data[at] += vectorized(|| sum(scores, |score| score));
+                            data[at] += vectorized(
+                                #[inline(always)]
+                                || sum(scores, |score| score),
+                            );
                         } else {
                             let line = &mut data[at * own_keys + keys.first..];
                             line.iter_mut()

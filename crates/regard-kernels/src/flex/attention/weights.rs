@@ -44,16 +44,19 @@ pub(super) fn weights(problem: &Problem<'_>) -> Vec<f32> {
                     weights[start..start + keys.count].copy_from_slice(&scores[..keys.count]);
                 }
             }
-            vectorized(|| {
-                for (query, weights) in queries.zip(weights.chunks_exact_mut(s)) {
-                    let range = visible.range(row, query);
-                    weights[..range.start].fill(0.0);
-                    weights[range.end..].fill(0.0);
-                    if !range.is_empty() {
-                        softmax(&mut weights[range]);
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (query, weights) in queries.zip(weights.chunks_exact_mut(s)) {
+                        let range = visible.range(row, query);
+                        weights[..range.start].fill(0.0);
+                        weights[range.end..].fill(0.0);
+                        if !range.is_empty() {
+                            softmax(&mut weights[range]);
+                        }
                     }
-                }
-            });
+                },
+            );
         },
     );
     weights
