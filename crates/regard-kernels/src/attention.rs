@@ -79,7 +79,8 @@ pub struct AttentionOutput {
 ///
 /// - Blocked keys get weight exactly 0. A query whose every key is blocked gets a zero context and zero gradients, never NaN.
 /// - Dropout acts on the weights after the softmax; the weights handed back are those before it.
-/// - Cost: `O(B H T S K)` time, `O(B H T S)` memory.
+/// - Cost: `O(B H T S K)` time, `O(B H T S)` memory. On burn's CPU backend, for softmax in f32 and without weights asked
+///   for, memory is that of the context; training keeps the weights too where S is at most 256.
 ///
 /// # Panics
 ///
