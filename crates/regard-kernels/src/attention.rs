@@ -538,9 +538,10 @@ impl AttentionOptions {
         op: AttentionOp,
         operands: Vec<Operand>,
     ) -> Option<AttentionOutput> {
-        let weights = match self.weights {
-            true => Some(op.weights(&operands)?),
-            false => None,
+        let weights = if self.weights {
+            Some(op.weights(&operands)?)
+        } else {
+            None
         };
         let operands: [Operand; N] = operands.try_into().ok()?;
         Some(AttentionOutput {

@@ -1,10 +1,5 @@
 //! `y = r + dropout(act(x W + b))`: everything behind the product is done while its rows are warm.
 
-#![expect(
-    clippy::inline_always,
-    reason = "a function gets the instruction set of the loop that it is inlined into, or none"
-)]
-
 use burn::backend::flex::FlexTensor;
 
 use super::matrix::{Matrix, plain, product, product_then};

@@ -43,9 +43,10 @@ pub(super) fn forward(problem: &Problem<'_>, tracked: bool) -> (Vec<f32>, Kept) 
         let weights = Vec::new();
         return (vec![0.0; rows * width], Kept { states, weights });
     }
-    let of_query = match tracked && problem.s <= KEYS {
-        true => n_heads * problem.s.next_multiple_of(PANEL),
-        false => 0,
+    let of_query = if tracked && problem.s <= KEYS {
+        n_heads * problem.s.next_multiple_of(PANEL)
+    } else {
+        0
     };
     let mut context = Vec::with_capacity(rows * width);
     let mut weights = Vec::with_capacity(rows * of_query);

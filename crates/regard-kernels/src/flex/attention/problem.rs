@@ -84,7 +84,9 @@ impl<'a> Problem<'a> {
         let pairs = self.batch * self.heads.queries * self.t * self.s;
         if tasks.len() < 2 || pairs.saturating_mul(self.heads.width) < WORTH_DIVIDING {
             let mut scratch = scratch();
-            tasks.into_iter().for_each(|task| f(&mut scratch, task));
+            for task in tasks {
+                f(&mut scratch, task);
+            }
         } else {
             tasks.into_par_iter().for_each_init(scratch, f);
         }
@@ -145,7 +147,9 @@ impl<'a> Bias<'a> {
         let [b, h, t, s] = self.strides;
         let data = &self.data[row * b + head * h + query * t + first * s..];
         if s == 0 {
-            scores.iter_mut().for_each(|score| *score += data[0]);
+            for score in scores {
+                *score += data[0];
+            }
         } else {
             for (score, bias) in scores.iter_mut().zip(data) {
                 *score += bias;

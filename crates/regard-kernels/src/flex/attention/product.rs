@@ -4,6 +4,10 @@
     clippy::inline_always,
     reason = "a function gets the instruction set of the loop that it is inlined into, or none"
 )]
+#![expect(
+    clippy::needless_range_loop,
+    reason = "loops over registers, whose numbers are constants"
+)]
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -77,7 +81,7 @@ impl WithSimd for Product<'_> {
     }
 }
 
-impl<'a> Product<'a> {
+impl Product<'_> {
     /// The columns that `V` registers hold, or, with `END`, those of the last that is not full.
     #[inline(always)]
     fn strip<S: Simd, const V: usize, const END: bool>(&mut self, simd: S, column: usize) {
@@ -328,7 +332,10 @@ mod tests {
                             assert!((fresh[i * stride + j] - expected).abs() < 1e-5);
                         }
                         let behind = output[i * stride + columns..(i + 1) * stride].iter();
-                        assert!(behind.copied().all(|x| x == 1.0), "nothing else is touched");
+                        assert!(
+                            behind.copied().all(|x| x.to_bits() == 1.0_f32.to_bits()),
+                            "nothing else is touched"
+                        );
                     }
                 }
             }

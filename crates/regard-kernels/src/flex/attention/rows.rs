@@ -53,7 +53,9 @@ impl WithSimd for Absorb<'_> {
                 let kept = exp(before[0] - state[0]);
                 state[1] += before[1] * kept;
                 let context = &mut context[i * *context_width..][..self.width];
-                context.iter_mut().for_each(|value| *value *= kept);
+                for value in context {
+                    *value *= kept;
+                }
             }
             if let Some((weights, stride)) = &mut self.weights {
                 let factor = factor(state[1]);
@@ -88,7 +90,9 @@ impl WithSimd for Finish<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         for (context, [_, sum]) in self.context.chunks_exact_mut(self.width).zip(self.states) {
             *sum = factor(*sum);
-            context.iter_mut().for_each(|value| *value *= *sum);
+            for value in context {
+                *value *= *sum;
+            }
         }
     }
 }

@@ -1,5 +1,10 @@
 //! A few queries, as when decoding: every key is read once for each, where it stands, and nothing is turned or kept.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a function gets the instruction set of the loop that it is inlined into, or none"
+)]
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
