@@ -13,6 +13,8 @@ mod linear;
 mod loss;
 mod matrix;
 mod norm;
+#[cfg(test)]
+mod not_finite;
 mod rows;
 mod simd;
 mod softmax;
@@ -179,9 +181,10 @@ fn elements(tensor: &FlexTensor) -> &[f32] {
 
 /// Rows and columns of a tensor seen as a matrix, the last axis being the columns.
 fn matrix_shape(tensor: &FlexTensor) -> [usize; 2] {
-    let shape = tensor.layout().shape();
-    let columns = shape.as_slice().last().copied().unwrap_or(1);
-    [shape.num_elements() / columns.max(1), columns]
+    match tensor.layout().shape().as_slice() {
+        [] => [1, 1],
+        [rows @ .., columns] => [rows.iter().product(), *columns],
+    }
 }
 
 #[cfg(test)]
@@ -248,14 +251,14 @@ pub(crate) mod tests {
         assert_eq!(fused, run(&f, false), "the same again, bit for bit");
     }
 
-    /// Results on one, two and four threads, bit for bit the same.
+    /// Results on one, two, four and eight threads, bit for bit the same.
     pub(crate) fn same_on_threads<R: PartialEq + std::fmt::Debug + Send>(f: impl Fn() -> R + Sync) {
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
             pool.build().expect("a pool").install(&f)
         };
         let one = on(1);
-        for threads in [2, 4] {
+        for threads in [2, 4, 8] {
             assert_eq!(on(threads), one, "{threads} threads");
         }
     }
@@ -460,5 +463,33 @@ pub(crate) mod tests {
         let w = values("w", [1, 4, 3], &device);
         let y = linear(Tensor::zeros([0, 4], &device), matrix(&w), None);
         assert_eq!(y.dims(), [0, 3]);
+    }
+
+    #[test]
+    fn rows_of_no_width_are_still_rows() {
+        for rows in [1, 5, 300] {
+            let device = Device::flex().autodiff();
+            let [x, w] = [[1, rows, 4], [1, 4, 0]].map(|shape| values("x", shape, &device));
+            let b = Tensor::<1>::zeros([0], &device).require_grad();
+            let y = linear_relu(matrix(&x), matrix(&w), Some(b.clone()));
+            assert_eq!(y.dims(), [rows, 0]);
+            let gradients = y.sum().backward();
+            assert_eq!(
+                x.grad(&gradients).expect("a gradient").into_data(),
+                TensorData::zeros::<f32, _>([1, rows, 4])
+            );
+            assert_eq!(w.grad(&gradients).expect("a gradient").dims(), [1, 4, 0]);
+            assert_eq!(b.grad(&gradients).expect("a gradient").dims(), [0]);
+
+            let [x, w] = [[1, rows, 0], [1, 0, 3]].map(|shape| values("x", shape, &device));
+            let y = linear(matrix(&x), matrix(&w), None);
+            assert_eq!(
+                y.clone().into_data(),
+                TensorData::zeros::<f32, _>([rows, 3])
+            );
+            let gradients = y.sum().backward();
+            assert_eq!(x.grad(&gradients).expect("a gradient").dims(), [1, rows, 0]);
+            assert_eq!(w.grad(&gradients).expect("a gradient").dims(), [1, 0, 3]);
+        }
     }
 }

@@ -25,9 +25,17 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tenso
 
 /// `y = max(0, x W + b)`: [`linear`], then the rectifier, in one pass over the result.
 ///
+/// # Shapes
+///
+/// As [`linear`].
+///
+/// # Behaviour
+///
+/// What is no number stays so, as in PyTorch.
+///
 /// # Panics
 ///
-/// If the inner widths differ.
+/// As [`linear`].
 pub fn linear_relu(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     activated(x, weight, bias, true)
 }

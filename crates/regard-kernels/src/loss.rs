@@ -29,7 +29,8 @@ pub struct CrossEntropy {
 ///
 /// # Panics
 ///
-/// If `smoothing` is outside `[0, 1)`, or there is not one target for each row and one bias for each class.
+/// If `smoothing` is outside `[0, 1)`, or there is not one target for each row and one bias for each class. On burn's CPU
+/// backend if a target is negative or not below V; on others the caller owns that check.
 ///
 /// # Differences
 ///

@@ -1,10 +1,5 @@
 //! `y = r + dropout(act(x W + b))`: everything behind the product is done while its rows are warm.
 
-#![expect(
-    clippy::inline_always,
-    reason = "a function gets the instruction set of the loop that it is inlined into, or none"
-)]
-
 use burn::backend::flex::FlexTensor;
 
 use super::matrix::{Matrix, plain, product, product_then};
@@ -51,7 +46,7 @@ impl LinearOp {
             |number, g, sums| {
                 let y = y.get(number * columns..).unwrap_or_default();
                 for (g, &y) in g.iter_mut().zip(y) {
-                    *g = if y > 0.0 { *g } else { 0.0 };
+                    *g = if y <= 0.0 { 0.0 } else { *g };
                 }
                 if let Some(dropout) = &dropout {
                     dropout.row(number).apply(0, g);
@@ -89,7 +84,7 @@ impl FusedOp<4> for LinearOp {
                         }
                         if self.relu {
                             for y in y.iter_mut() {
-                                *y = y.max(0.0);
+                                *y = if *y <= 0.0 { 0.0 } else { *y }; // what is no number stays
                             }
                         }
                         // Empty if there is nothing to add.

@@ -147,8 +147,11 @@ impl CrossEntropyOp {
         };
         let normaliser = f64::from(total).ln();
         let nats = normaliser - f64::from(chosen);
-        let smoothed =
-            (1.0 - self.smoothing) * f64::from(chosen) + self.smoothing * f64::from(mean);
+        let smoothed = if self.smoothing == 0.0 {
+            f64::from(chosen) // the mean may be infinite
+        } else {
+            (1.0 - self.smoothing) * f64::from(chosen) + self.smoothing * f64::from(mean)
+        };
         if gradient {
             let factor = 1.0 / total;
             let spread = (self.smoothing / row.len() as f64) as f32;

@@ -142,7 +142,7 @@ pub(super) fn product_then(
     finish: impl Fn(usize, &mut [f32]) + Sync,
 ) -> Vec<f32> {
     let columns = rhs.columns;
-    if lhs.rows <= FINISHED_TOGETHER {
+    if lhs.rows <= FINISHED_TOGETHER || columns == 0 {
         let mut output = product(lhs, rhs);
         for_rows(&mut output, columns, finish);
         return output;
@@ -155,9 +155,8 @@ pub(super) fn product_then(
             .rows
             .div_ceil(rayon::current_num_threads() * FINISHED_TOGETHER);
     // A multiple of the rows that the product holds in registers.
-    let step = lhs.rows.div_ceil(tasks).next_multiple_of(6);
-    let block = |i: usize| {
-        let rows = i * step..((i + 1) * step).min(lhs.rows);
+    let blocks = blocks(lhs.rows, columns, tasks, 6);
+    let block = |rows: Range<usize>| {
         let size = rows.len() * columns;
         // SAFETY: blocks of rows are disjoint and lie inside the room for `rows * columns` elements; `run` reads none of a
         // block's and writes all of them, so they are initialised when they become a slice.
@@ -177,7 +176,7 @@ pub(super) fn product_then(
     };
     let flop = 2 * size as u64 * lhs.columns as u64;
     with_flop("matrix products", flop, || {
-        (0..lhs.rows.div_ceil(step)).into_par_iter().for_each(block);
+        blocks.into_par_iter().for_each(block);
     });
     // SAFETY: the blocks are all rows, and all of their elements were written.
     unsafe { output.set_len(size) };
@@ -288,23 +287,44 @@ unsafe fn run(
 /// Gives each task a block of a product of `rows x columns`, cut along the larger side: each packs its part of one operand
 /// and reads the other whole, without waiting for the rest.
 fn divide([rows, columns]: [usize; 2], tasks: usize, multiply: impl Fn([Range<usize>; 2]) + Sync) {
-    let larger = rows.max(columns);
-    // A multiple of the register blocks of every instruction set.
-    let size = larger.div_ceil(tasks).next_multiple_of(48);
-    if size >= larger {
-        return multiply([0..rows, 0..columns]);
-    }
-    let block = |start: usize| {
-        let range = start..(start + size).min(larger);
+    let block = |range: Range<usize>| {
         if rows >= columns {
             multiply([range, 0..columns]);
         } else {
             multiply([0..rows, range]);
         }
     };
-    (0..larger.div_ceil(size))
-        .into_par_iter()
-        .for_each(|i| block(i * size));
+    // A multiple of the register blocks of every instruction set.
+    let mut blocks = blocks(rows.max(columns), rows.min(columns), tasks, 48);
+    match blocks.pop() {
+        Some(all) if blocks.is_empty() => block(all),
+        last => blocks.into_par_iter().chain(last).for_each(block),
+    }
+}
+
+/// Cuts one side of a product into a block for each task, whose lengths are multiples of `multiple` but the last.
+///
+/// The gemm crate adds in another order where a product is a vector, has at most 256 elements, or has two sides of at most
+/// 64; no block is any of that unless the whole is, so the bits of a product do not depend on how many tasks there are.
+fn blocks(side: usize, other: usize, tasks: usize, multiple: usize) -> Vec<Range<usize>> {
+    let is_large = |side: usize| side > 1 && side * other > 256 && side.max(other) > 64;
+    let mut size = side.div_ceil(tasks).next_multiple_of(multiple);
+    while size < side && !is_large(size) {
+        size += multiple;
+    }
+    let mut starts: Vec<usize> = (0..side).step_by(size.max(1)).collect();
+    if starts
+        .last()
+        .is_some_and(|&last| last > 0 && !is_large(side - last))
+    {
+        starts.pop(); // the block before takes the rest
+    }
+    let ends = starts.iter().skip(1).copied().chain([side]);
+    starts
+        .iter()
+        .zip(ends)
+        .map(|(&start, end)| start..end)
+        .collect()
 }
 
 /// A pointer that tasks write through, each to elements of its own.
@@ -335,6 +355,7 @@ pub(super) fn plain(tensor: FlexTensor) -> FlexTensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flex::tests::same_on_threads;
 
     #[test]
     fn products_of_strided_and_transposed_matrices() {
@@ -348,6 +369,28 @@ mod tests {
         let mut sum = [1.0; 5];
         product_into(&mut sum, 3, a, b, [1.0, 2.0], Cores::One);
         assert_eq!(sum.to_vec(), [39.0, 45.0, 1.0, 87.0, 101.0]);
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_no_bit() {
+        // Blocks of one row, of few elements, and with two short sides, unless they are avoided.
+        for (rows, depth, columns) in [
+            (97, 300, 64),
+            (100, 2000, 60),
+            (97, 5000, 3),
+            (2, 1500, 193),
+            (1, 1000, 290),
+            (1000, 70, 97),
+            (337, 300, 64),
+        ] {
+            let numbers = |n: usize| (0..n).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<_>>();
+            let (lhs, rhs) = (numbers(rows * depth), numbers(depth * columns));
+            let lhs = Matrix::new(&lhs, [rows, depth]);
+            let turned = Matrix::new(&rhs, [columns, depth]).transposed();
+            for rhs in [Matrix::new(&rhs, [depth, columns]), turned] {
+                same_on_threads(|| (product(lhs, rhs), product_then(lhs, rhs, |_, _| ())));
+            }
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 mod evaluation;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData, Tolerance};
 
-use super::super::tests::{agree, run, values};
+use super::super::tests::{COMPOSED, agree, run, values};
 use crate::*;
 
 const ROWS: usize = 3;
@@ -290,6 +290,19 @@ fn any_number_of_threads_gives_the_same_bits() {
     };
     let one = on(1);
     assert!(one == on(2) && one == on(4));
+}
+
+#[test]
+fn the_step_to_a_single_position_says_nothing() {
+    // Turned, an axis of size 1 keeps the step of the axis that it was.
+    let run = |composed| {
+        let [q, k, v] = ["q", "k", "v"].map(|name| plain(name, [2, 6, 1]).swap_dims(1, 2));
+        COMPOSED.set(composed);
+        let output = attention(q, k, v, options(&AttentionMask::none()));
+        COMPOSED.set(false);
+        output.context.into_data()
+    };
+    run(false).assert_approx_eq::<f32>(&run(true), Tolerance::absolute(1e-6));
 }
 
 #[test]
