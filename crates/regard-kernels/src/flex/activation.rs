@@ -36,7 +36,7 @@ pub(crate) struct Sigmoid;
 impl Function for Relu {
     #[inline(always)]
     fn at(x: f32) -> [f32; 2] {
-        if x > 0.0 { [x, 1.0] } else { [0.0, 0.0] }
+        if x <= 0.0 { [0.0, 0.0] } else { [x, 1.0] } // the latter where x is no number
     }
 }
 

@@ -51,7 +51,7 @@ impl LinearOp {
             |number, g, sums| {
                 let y = y.get(number * columns..).unwrap_or_default();
                 for (g, &y) in g.iter_mut().zip(y) {
-                    *g = if y > 0.0 { *g } else { 0.0 };
+                    *g = if y <= 0.0 { 0.0 } else { *g };
                 }
                 if let Some(dropout) = &dropout {
                     dropout.row(number).apply(0, g);
@@ -89,7 +89,8 @@ impl FusedOp<4> for LinearOp {
                         }
                         if self.relu {
                             for y in y.iter_mut() {
-                                *y = y.max(0.0);
+                                // What is no number stays so.
+                                *y = if *y <= 0.0 { 0.0 } else { *y };
                             }
                         }
                         // Empty if there is nothing to add.

@@ -111,6 +111,10 @@ pub(super) enum Cores {
     One,
 }
 
+/// Terms of a sum that are multiplied at a time. The `gemm` crate would divide longer sums by itself, in places that depend on
+/// the numbers of rows and columns, and so on how a product is divided.
+const DEPTH: usize = 512;
+
 /// Work, in multiply-adds, below which dividing a product costs more than it gains.
 const WORTH_DIVIDING: usize = 64 * 64 * 64;
 
@@ -150,10 +154,7 @@ pub(super) fn product_then(
         * lhs
             .rows
             .div_ceil(rayon::current_num_threads() * FINISHED_TOGETHER);
-    // A multiple of the rows that the product holds in registers.
-    let step = lhs.rows.div_ceil(tasks).next_multiple_of(6);
-    let block = |i: usize| {
-        let rows = i * step..((i + 1) * step).min(lhs.rows);
+    let block = |rows: Range<usize>| {
         let size = rows.len() * columns;
         // SAFETY: blocks of rows are disjoint and lie inside the room for `rows * columns` elements; `run` reads none of a
         // block's and writes all of them, so they are initialised when they become a slice.
@@ -173,7 +174,9 @@ pub(super) fn product_then(
     };
     let flop = 2 * size as u64 * lhs.columns as u64;
     with_flop("matrix products", flop, || {
-        (0..lhs.rows.div_ceil(step)).into_par_iter().for_each(block);
+        parts(lhs.rows, columns, tasks)
+            .into_par_iter()
+            .for_each(block);
     });
     // SAFETY: the blocks are all rows, and all of their elements were written.
     unsafe { output.set_len(size) };
@@ -239,11 +242,16 @@ unsafe fn run(
         .saturating_mul(rhs.columns)
         .saturating_mul(lhs.columns);
     let output = Output(output);
-    let multiply = |[rows, columns]: [Range<usize>; 2]| {
-        let (lhs, rhs) = (lhs.rows(rows.clone()), rhs.columns(columns.clone()));
+    let pieces = lhs.columns.div_ceil(DEPTH).max(1);
+    let depth = lhs.columns.div_ceil(pieces);
+    let multiply_piece = |[rows, columns]: [Range<usize>; 2], piece: usize| {
+        let depth = (piece * depth).min(lhs.columns)..((piece + 1) * depth).min(lhs.columns);
+        let keep = if piece == 0 { keep } else { 1.0 };
+        let lhs = lhs.rows(rows.clone()).columns(depth.clone());
+        let rhs = rhs.columns(columns.clone()).rows(depth);
         let stride = |stride: usize| isize::try_from(stride).expect("strides are below 2^63");
         // SAFETY: both matrices were checked against their slices when they were made; the block of `output` lies inside
-        // the room that the caller promises, and no other task is given an element of it.
+        // the room that the caller promises, and no other task is given an element of it. The first piece writes all of it.
         unsafe {
             gemm::gemm(
                 lhs.rows,
@@ -268,6 +276,9 @@ unsafe fn run(
             );
         }
     };
+    let multiply = |block: [Range<usize>; 2]| {
+        (0..pieces).for_each(|piece| multiply_piece(block.clone(), piece));
+    };
     match cores {
         Cores::All => with_flop("matrix products", 2 * work as u64, || {
             let tasks = if work < WORTH_DIVIDING {
@@ -284,23 +295,37 @@ unsafe fn run(
 /// Gives each task a block of a product of `rows x columns`, cut along the larger side: each packs its part of one operand
 /// and reads the other whole, without waiting for the rest.
 fn divide([rows, columns]: [usize; 2], tasks: usize, multiply: impl Fn([Range<usize>; 2]) + Sync) {
-    let larger = rows.max(columns);
-    // A multiple of the register blocks of every instruction set.
-    let size = larger.div_ceil(tasks).next_multiple_of(48);
-    if size >= larger {
-        return multiply([0..rows, 0..columns]);
-    }
-    let block = |start: usize| {
-        let range = start..(start + size).min(larger);
+    let (larger, smaller) = (rows.max(columns), rows.min(columns));
+    let block = |range: Range<usize>| {
         if rows >= columns {
             multiply([range, 0..columns]);
         } else {
             multiply([0..rows, range]);
         }
     };
-    (0..larger.div_ceil(size))
-        .into_par_iter()
-        .for_each(|i| block(i * size));
+    let mut parts = parts(larger, smaller, tasks);
+    match parts.len() {
+        1 => block(parts.remove(0)),
+        _ => parts.into_par_iter().for_each(block),
+    }
+}
+
+/// The larger side of a product in as many parts as there are tasks, or fewer.
+///
+/// No sum may depend on how the product is divided. The `gemm` crate adds up in another order where there is one row or one
+/// column, or where rows times columns are at most 256; a part of a larger product is larger than that, too.
+fn parts(larger: usize, smaller: usize, tasks: usize) -> Vec<Range<usize>> {
+    // A multiple of the register blocks of every instruction set.
+    let unit = if smaller < 6 { 6 * 48 } else { 48 };
+    let units = (larger / unit).max(1);
+    let tasks = tasks.clamp(1, units);
+    // The nearest whole unit, but one at least for each part.
+    let start = |i: usize| {
+        let nearest = (2 * i * larger + tasks * unit) / (2 * tasks * unit);
+        nearest.min(units + i - tasks) * unit
+    };
+    let end = |i: usize| if i == tasks { larger } else { start(i) };
+    (0..tasks).map(|i| start(i)..end(i + 1)).collect()
 }
 
 /// A pointer that tasks write through, each to elements of its own.
@@ -331,6 +356,56 @@ pub(super) fn plain(tensor: FlexTensor) -> FlexTensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flex::tests::same_on_threads;
+
+    #[test]
+    fn parts_cover_everything_once_and_are_not_small() {
+        for larger in [0, 1, 47, 48, 95, 96, 97, 256, 287, 576, 1000, 8000] {
+            for (smaller, least) in [(1, 288), (5, 288), (6, 48), (300, 48)] {
+                for tasks in [1, 2, 3, 4, 16] {
+                    let parts = parts(larger, smaller, tasks);
+                    assert!(parts.len() <= tasks);
+                    assert!(parts.len() == 1 || parts.iter().all(|part| part.len() >= least));
+                    let mut end = 0;
+                    for part in parts {
+                        assert_eq!(part.start, end);
+                        end = part.end;
+                    }
+                    assert_eq!(end, larger);
+                }
+            }
+        }
+        assert_eq!(parts(256, 64, 2), [0..144, 144..256]);
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_no_bit() {
+        let values: Vec<f32> = (0..1 << 20).map(|i| (i as f32 * 0.7).sin()).collect();
+        let matrix = |rows: usize, columns: usize, turned| match turned {
+            false => Matrix::new(&values[..rows * columns], [rows, columns]),
+            true => Matrix::new(&values[..rows * columns], [columns, rows]).transposed(),
+        };
+        for larger in [97, 145, 193, 271, 289, 577] {
+            for smaller in [1, 3, 5, 6, 61, 70] {
+                for depth in [1, 300, 700, 1500] {
+                    for i in 0..8 {
+                        let turned = [i & 1 == 1, i & 2 == 2];
+                        let [rows, columns] = match i & 4 {
+                            0 => [larger, smaller],
+                            _ => [smaller, larger],
+                        };
+                        let lhs = matrix(rows, depth, turned[0]);
+                        let rhs = matrix(depth, columns, turned[1]);
+                        let bits = |values: Vec<f32>| -> Vec<u32> {
+                            values.into_iter().map(f32::to_bits).collect()
+                        };
+                        same_on_threads(|| bits(product(lhs, rhs)));
+                        same_on_threads(|| bits(product_then(lhs, rhs, |_, _| ())));
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     fn products_of_strided_and_transposed_matrices() {
