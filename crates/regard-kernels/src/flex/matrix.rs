@@ -315,8 +315,12 @@ fn divide([rows, columns]: [usize; 2], tasks: usize, multiply: impl Fn([Range<us
 /// No sum may depend on how the product is divided. The `gemm` crate adds up in another order where there is one row or one
 /// column, or where rows times columns are at most 256; a part of a larger product is larger than that, too.
 fn parts(larger: usize, smaller: usize, tasks: usize) -> Vec<Range<usize>> {
-    // A multiple of the register blocks of every instruction set.
-    let unit = if smaller < 6 { 6 * 48 } else { 48 };
+    let unit = match smaller {
+        0..6 => 6 * 48,
+        17.. if larger < 4 * 48 => 16,
+        // A multiple of the register blocks of every instruction set.
+        _ => 48,
+    };
     let units = (larger / unit).max(1);
     let tasks = tasks.clamp(1, units);
     // The nearest whole unit, but one at least for each part.
@@ -361,7 +365,7 @@ mod tests {
     #[test]
     fn parts_cover_everything_once_and_are_not_small() {
         for larger in [0, 1, 47, 48, 95, 96, 97, 256, 287, 576, 1000, 8000] {
-            for (smaller, least) in [(1, 288), (5, 288), (6, 48), (300, 48)] {
+            for (smaller, least) in [(1, 257), (5, 52), (6, 43), (16, 17), (17, 16), (300, 2)] {
                 for tasks in [1, 2, 3, 4, 16] {
                     let parts = parts(larger, smaller, tasks);
                     assert!(parts.len() <= tasks);
@@ -375,6 +379,7 @@ mod tests {
                 }
             }
         }
+        assert_eq!(parts(64, 64, 2), [0..32, 32..64]);
         assert_eq!(parts(256, 64, 2), [0..144, 144..256]);
     }
 
@@ -385,8 +390,8 @@ mod tests {
             false => Matrix::new(&values[..rows * columns], [rows, columns]),
             true => Matrix::new(&values[..rows * columns], [columns, rows]).transposed(),
         };
-        for larger in [97, 145, 193, 271, 289, 577] {
-            for smaller in [1, 3, 5, 6, 61, 70] {
+        for larger in [66, 97, 145, 193, 271, 289, 577] {
+            for smaller in [1, 3, 5, 6, 17, 61, 70] {
                 for depth in [1, 300, 700, 1500] {
                     for i in 0..8 {
                         let turned = [i & 1 == 1, i & 2 == 2];

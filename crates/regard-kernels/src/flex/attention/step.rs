@@ -114,10 +114,13 @@ impl WithSimd for Dots<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        let width = self.query.len();
         let (query, query_rest) = S::as_simd_f32s(self.query);
         let query_rest = simd.partial_load_f32s(query_rest);
-        for (score, key) in self.scores.iter_mut().zip(self.keys.chunks(self.stride)) {
-            let (key, key_rest) = S::as_simd_f32s(&key[..self.query.len()]);
+        for (i, score) in self.scores.iter_mut().enumerate() {
+            // The stride of a single key may be less than its width.
+            let key = &self.keys[i * self.stride..][..width];
+            let (key, key_rest) = S::as_simd_f32s(key);
             let mut sum = simd.mul_f32s(query_rest, simd.partial_load_f32s(key_rest));
             for (&query, &key) in query.iter().zip(key) {
                 sum = simd.mul_add_e_f32s(query, key, sum);

@@ -304,6 +304,14 @@ fn gradients_are_those_of_finite_differences() {
 }
 
 #[test]
+fn a_single_key_may_have_any_stride() {
+    // One key, three wide: behind the transpose its stride is that of the columns, 1.
+    let [q, k, v] = ["q", "k", "v"].map(|name| plain(name, [1, 3, 1]).swap_dims(1, 2));
+    let context = attention(q, k, v.clone(), AttentionOptions::new(1)).context;
+    assert_eq!(context.into_data(), v.into_data());
+}
+
+#[test]
 fn extreme_scores_choose_one_key_or_share_among_equals() {
     let device = Device::flex();
     let s = 200;
