@@ -9,6 +9,8 @@ mod attention;
 mod choice;
 mod dropout;
 mod embedding;
+#[cfg(test)]
+mod laws;
 mod linear;
 mod loss;
 mod matrix;

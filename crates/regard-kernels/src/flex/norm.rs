@@ -114,8 +114,9 @@ impl NormOp {
             *g *= w;
         }
         let centre_h = self.centre(g);
-        let covariance = sum_pairs(g, x, |h, x| h * (x - centre)) / x.len() as f32;
-        let slope = covariance * inverse * inverse;
+        // Products of h and x itself may overflow where n is of the size of 1.
+        let covariance = sum_pairs(g, x, |h, x| h * ((x - centre) * inverse)) / x.len() as f32;
+        let slope = covariance * inverse;
         for (h, x) in g.iter_mut().zip(x) {
             *h = (*h - centre_h - (x - centre) * slope) * inverse;
         }

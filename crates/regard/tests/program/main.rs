@@ -7,5 +7,6 @@ mod configuration;
 mod corpora;
 mod resuming;
 mod support;
+mod threads;
 mod training;
 mod translating;
