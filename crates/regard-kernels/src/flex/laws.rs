@@ -23,7 +23,7 @@ fn cases(most: u32) -> ProptestConfig {
         cases: default.cases.min(most),
         rng_seed: match default.rng_seed {
             RngSeed::Random => RngSeed::Fixed(1),
-            asked_for => asked_for,
+            asked_for @ RngSeed::Fixed(_) => asked_for,
         },
         failure_persistence: None,
         ..default

@@ -91,7 +91,10 @@ fn what_is_no_number_stays_so() {
     let gradient = x.grad(&y.clone().sum().backward()).expect("a gradient");
     assert!(y.into_data().iter::<f32>().all(f32::is_nan));
     assert!(
-        gradient.into_data().iter::<f32>().all(|g| g == 5.0),
+        gradient
+            .into_data()
+            .iter::<f32>()
+            .all(|g| g.to_bits() == 5.0_f32.to_bits()),
         "as of any number above 0"
     );
 }

@@ -60,7 +60,7 @@ proptest! {
         // The only class is not barred: there would be none to take.
         let key = Key::new(seed);
         let barred: Vec<Option<u32>> = (0..rows as u64)
-            .map(|i| (classes > 1 && key.bits(i) % 2 == 0).then(|| (key.bits(i) / 2 % (classes as u64 + 1)) as u32))
+            .map(|i| (classes > 1 && key.bits(i).is_multiple_of(2)).then(|| (key.bits(i) / 2 % (classes as u64 + 1)) as u32))
             .collect();
         let device = Device::flex().autodiff();
         let logits = matrix("logits", [rows, classes], (view, numbers), &device).0.inner();
