@@ -33,7 +33,9 @@ mod normalizer;
 mod optimizer;
 mod profile;
 mod random;
+mod recurrence;
 mod rows;
+mod sequences;
 mod step;
 
 pub use activation::{Gate, gated, gelu, gelu_tanh, silu};
@@ -56,5 +58,10 @@ pub use normalizer::Normalizer;
 pub use optimizer::{AdamStep, adam, sum_of_squares};
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
 pub use random::Key;
+pub use recurrence::{
+    AdditiveWeights, AttendedMemory, AttentiveStates, Direction, RecurrentCell, RecurrentWeights,
+    attentive_recurrence, recurrence,
+};
 pub use rows::{pack_rows, unpack_rows};
+pub use sequences::Sequences;
 pub use step::write_positions;
