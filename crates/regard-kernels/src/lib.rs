@@ -38,7 +38,7 @@ mod rows;
 mod sequences;
 mod step;
 
-pub use activation::{Gate, gated, gelu, gelu_tanh, silu};
+pub use activation::{Gate, gated, gelu, gelu_tanh, maxout, silu};
 pub use attention::{
     AttentionOptions, AttentionOutput, attention, attention_from_scores, attention_from_weights,
     attention_weights, cross_attention, self_attention,
@@ -62,6 +62,6 @@ pub use recurrence::{
     AdditiveWeights, AttendedMemory, AttentiveStates, Direction, RecurrentCell, RecurrentWeights,
     attentive_recurrence, recurrence,
 };
-pub use rows::{pack_rows, unpack_rows};
+pub use rows::{cut_rows, pack_rows, unpack_rows};
 pub use sequences::Sequences;
 pub use step::write_positions;

@@ -199,12 +199,12 @@ impl Looked {
         }
         let padded = |x: &Tensor<2>| {
             let [_, width] = x.dims();
-            let zeros = Tensor::zeros([1, width], (&x.device(), x.dtype()));
-            take_rows(Tensor::cat(vec![x.clone(), zeros], 0), &rows).reshape([
-                lengths.len(),
-                longest,
-                width,
-            ])
+            let context = (&x.device(), x.dtype());
+            if longest == 0 {
+                return Tensor::zeros([lengths.len(), 0, width], context); // to burn's reshape 0 means the size before
+            }
+            let all = Tensor::cat(vec![x.clone(), Tensor::zeros([1, width], context)], 0);
+            take_rows(all, &rows).reshape([lengths.len(), longest, width])
         };
         Self {
             keys: padded(&memory.keys),

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::Direction;
-use crate::Sequences;
+use crate::{Sequences, cut_rows};
 
 /// The positions of all sequences by step, the longest sequences first: those that still go on are the first rows of each
 /// step.
@@ -54,11 +54,7 @@ impl Steps {
 
     /// The rows `x: [N, W]` of each step.
     pub(super) fn cut(&self, x: Tensor<2>) -> Vec<Tensor<2>> {
-        let mut steps = Vec::new();
-        if !self.active.is_empty() {
-            halve(take_rows(x, &self.rows), &self.active, &mut steps);
-        }
-        steps
+        cut_rows(take_rows(x, &self.rows), &self.active)
     }
 
     /// What the steps made, where it belongs in a matrix `[N, W]`; 0 elsewhere. `like` has its width.
@@ -84,18 +80,4 @@ fn row_numbers(rows: &[usize], device: &Device) -> Tensor<1, Int> {
     let rows: Vec<i32> = rows.iter().map(number).collect();
     let count = rows.len();
     Tensor::from_data(TensorData::new(rows, [count]), device)
-}
-
-/// Cuts rows into parts of the given sizes, by halves: the gradient of a slice is as large as what it was cut from, so that parts
-/// cut from the whole would cost the square of their number.
-fn halve(x: Tensor<2>, sizes: &[usize], parts: &mut Vec<Tensor<2>>) {
-    if sizes.len() == 1 {
-        parts.push(x);
-        return;
-    }
-    let (left, right) = sizes.split_at(sizes.len() / 2);
-    let middle = left.iter().sum();
-    let end = x.dims()[0];
-    halve(x.clone().slice(0..middle), left, parts);
-    halve(x.slice(middle..end), right, parts);
 }

@@ -13,5 +13,6 @@ mod parity;
 mod parts;
 mod positions;
 mod refusals;
+mod rnn;
 mod sentences;
 mod transformer;
