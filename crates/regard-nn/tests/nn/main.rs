@@ -14,5 +14,6 @@ mod parts;
 mod positions;
 mod refusals;
 mod rnn;
+mod sampling;
 mod sentences;
 mod transformer;
