@@ -19,7 +19,7 @@ pub use bench::{BenchPadding, Profile, TrainBench, TrainSpeed, bench_train};
 pub use config::{RunConfig, TrainConfig, set_key};
 pub use data::{Corpora, prepare_corpora};
 pub use error::TrainError;
-pub use log::{Progress, Report};
+pub use log::{Progress, Report, TrainingCost};
 pub use objective::{Objective, TeacherForcing};
 pub use optimizer::{Adam, AdamConfig};
 pub use run::{Outcome, TrainOptions, train};
