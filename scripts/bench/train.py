@@ -8,7 +8,7 @@ projections and scaled_dot_product_attention. Padding (the last eighth of every 
 and left out of the loss, and otherwise computed like the rest: PyTorch's layers know no other way.
 
 The recipe of `bahdanau` (bahdanau.py): one layer a side, a bidirectional encoder, output from state, context and embedding,
-all embeddings and the output map tied, dropout 0.1 on embeddings and before the output map; loss, Adam and clipping as above.
+all embeddings and the output map tied, dropout 0.1 before the output map and no other; loss, Adam and clipping as above.
 
 Prints one JSON object with the keys of `regard bench train --json`.
 """
