@@ -13,5 +13,6 @@ mod parity;
 mod parts;
 mod positions;
 mod refusals;
+mod rnn_parity;
 mod sentences;
 mod transformer;
