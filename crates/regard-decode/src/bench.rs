@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use regard_kernels::{Profiled, finish_profile, start_profile};
-use regard_nn::{Init, Key, Model, ModelConfig, Pass, Seq2Seq, Tokens};
+use regard_nn::{Init, Key, ModelConfig, Pass, Seq2Seq, Tokens, each_model};
 use regard_text::SpecialIds;
 use serde::Serialize;
 
@@ -82,12 +82,11 @@ pub fn bench_decode(
         };
         bench.batch
     ];
-    let Model::Transformer(model) = &model;
     let special = SpecialIds::default();
     let mut seconds = Vec::new();
     for run in 0..=bench.runs {
         let begun = Instant::now();
-        let hypotheses = greedy(model, &source, &lengths, special);
+        let hypotheses = each_model!(&model, model => greedy(model, &source, &lengths, special));
         let elapsed = begun.elapsed().as_secs_f64();
         assert!(
             hypotheses
@@ -100,9 +99,11 @@ pub fn bench_decode(
         }
     }
     let profile = bench.profile.then(|| {
-        let memory = model.encode(&source, &Pass::evaluation());
-        profile(bench, || {
-            greedy_from(model, memory.clone(), &lengths, special, device);
+        each_model!(&model, model => {
+            let memory = model.encode(&source, &Pass::evaluation());
+            profile(bench, || {
+                greedy_from(model, memory.clone(), &lengths, special, device);
+            })
         })
     });
     seconds.sort_by(f64::total_cmp);

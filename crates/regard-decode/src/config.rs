@@ -121,14 +121,21 @@ pub fn read_model(config: &Table, problems: &mut Problems) -> ModelConfig {
         .and_then(Value::as_table_mut)
         .and_then(|model| model.remove("kind"));
     match &kind {
-        Some(Value::String(kind)) if ModelConfig::KINDS.contains(&kind.as_str()) => {}
+        Some(Value::String(kind)) => match kind.as_str() {
+            "transformer" => {}
+            "bottleneck" => {
+                return ModelConfig::Bottleneck(read_section(&config, "model", problems));
+            }
+            "bahdanau" => return ModelConfig::Bahdanau(read_section(&config, "model", problems)),
+            "luong" => return ModelConfig::Luong(read_section(&config, "model", problems)),
+            _ => problems.add(format!(
+                "`model.kind`: unknown kind `{kind}`{}",
+                suggestion(kind, ModelConfig::KINDS)
+            )),
+        },
         None => problems.add(format!(
             "`model.kind`: missing; expected one of {}",
             ModelConfig::KINDS.join(", ")
-        )),
-        Some(Value::String(kind)) => problems.add(format!(
-            "`model.kind`: unknown kind `{kind}`{}",
-            suggestion(kind, ModelConfig::KINDS)
         )),
         Some(other) => problems.add(format!(
             "`model.kind`: expected a string, got {}",

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use regard_nn::{AttentionKind, AttentionMap, Model, Pass, Seq2Seq, Tokens};
+use regard_nn::{AttentionKind, AttentionMap, Model, Pass, Seq2Seq, Tokens, each_model};
 use regard_text::batch::SourceBatch;
 use regard_text::{SpecialIds, Tokenizers};
 
@@ -187,18 +187,14 @@ impl Translator {
             .collect();
         let special = self.tokenizers.target().special();
         let source = self.source(sources);
-        match &self.model {
-            Model::Transformer(model) => greedy(model, &source, &lengths, special),
-        }
+        each_model!(&self.model, model => greedy(model, &source, &lengths, special))
     }
 
     fn attention(&self, source: &[u32], target_in: &[u32]) -> Vec<AttentionMap> {
         let source = self.source(&[source]);
         let target_in = Tokens::new(target_in, &[target_in.len()], &self.device);
         let pass = Pass::evaluation().with_attention();
-        match &self.model {
-            Model::Transformer(model) => model.forward(&source, &target_in, &pass).attention,
-        }
+        each_model!(&self.model, model => model.forward(&source, &target_in, &pass).attention)
     }
 
     fn source(&self, sources: &[&[u32]]) -> Tokens {

@@ -172,6 +172,57 @@ pub fn gated(x: Tensor<2>, gate: Gate) -> Tensor<2> {
     share * value
 }
 
+/// `y[j] = max(x[2 j], x[2 j + 1])`: the larger of each pair.
+///
+/// # Shapes
+///
+/// `x: [N, 2 F]`, result `[N, F]`.
+///
+/// # Behaviour
+///
+/// The gradient goes to the larger one; of two equal ones, to the first.
+///
+/// # Panics
+///
+/// If the width is odd.
+///
+/// # Differences
+///
+/// PyTorch, burn: no counterpart; there it is a reshape and a maximum.
+///
+/// # References
+///
+/// Goodfellow et al. Maxout Networks. 2013. <https://arxiv.org/abs/1302.4389>, with groups of two.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_kernels::maxout;
+/// let x = Tensor::<2>::from_floats([[-1.0, 2.0, 5.0, 4.0]], &Device::flex());
+/// assert_eq!(maxout(x).into_data().as_slice::<f32>().unwrap(), [2.0, 5.0]);
+/// ```
+pub fn maxout(x: Tensor<2>) -> Tensor<2> {
+    let [rows, width] = x.dims();
+    assert!(
+        width.is_multiple_of(2),
+        "maxout: expected rows of pairs, got a width of {width}"
+    );
+    #[cfg(feature = "flex")]
+    if let Some(x) = crate::flex::Operand::new(&x) {
+        return crate::flex::apply(crate::flex::MaxoutOp, [x]);
+    }
+    if rows * width == 0 {
+        return x.slice([0..rows, 0..width / 2]);
+    }
+    let pairs = x.reshape([rows, width / 2, 2]);
+    let [first, second] = [0, 1].map(|place| pairs.clone().narrow(2, place, 1));
+    let is_second = first.clone().lower(second.clone());
+    first
+        .mask_where(is_second, second)
+        .reshape([rows, width / 2])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,6 +297,17 @@ mod tests {
             1.090_784_248_8,
         ];
         check(silu, values, slopes);
+    }
+
+    #[test]
+    fn the_first_of_equal_ones_takes_the_gradient() {
+        let device = Device::flex().autodiff();
+        let x = Tensor::<2>::from_floats([[3.0, 3.0, 1.0, 2.0]], &device).require_grad();
+        let gradient = x.grad(&maxout(x.clone()).sum().backward()).unwrap();
+        assert_eq!(
+            gradient.into_data().as_slice::<f32>().unwrap(),
+            [1.0, 0.0, 0.0, 1.0]
+        );
     }
 
     #[test]

@@ -36,7 +36,9 @@ use burn::tensor::{Bytes, Shape, Tensor};
 
 use crate::profile::profiled;
 
-pub(crate) use activation::{ActivationOp, Function, GatedOp, Gelu, GeluTanh, Relu, Sigmoid, Silu};
+pub(crate) use activation::{
+    ActivationOp, Function, GatedOp, Gelu, GeluTanh, MaxoutOp, Relu, Sigmoid, Silu,
+};
 pub(crate) use attention::{AttentionOp, Heads};
 pub(crate) use choice::most_probable;
 pub(crate) use dropout::{DropoutOp, RowDropoutOp};

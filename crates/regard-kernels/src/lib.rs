@@ -33,10 +33,12 @@ mod normalizer;
 mod optimizer;
 mod profile;
 mod random;
+mod recurrence;
 mod rows;
+mod sequences;
 mod step;
 
-pub use activation::{Gate, gated, gelu, gelu_tanh, silu};
+pub use activation::{Gate, gated, gelu, gelu_tanh, maxout, silu};
 pub use attention::{
     AttentionOptions, AttentionOutput, attention, attention_from_scores, attention_from_weights,
     attention_weights, cross_attention, self_attention,
@@ -56,5 +58,10 @@ pub use normalizer::Normalizer;
 pub use optimizer::{AdamStep, adam, sum_of_squares};
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
 pub use random::Key;
-pub use rows::{pack_rows, unpack_rows};
+pub use recurrence::{
+    AdditiveWeights, AttendedMemory, AttentiveStates, Direction, RecurrentCell, RecurrentWeights,
+    attentive_recurrence, recurrence,
+};
+pub use rows::{cut_rows, pack_rows, unpack_rows};
+pub use sequences::Sequences;
 pub use step::write_positions;

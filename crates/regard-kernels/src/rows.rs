@@ -101,6 +101,56 @@ pub fn unpack_rows(x: Tensor<2>, lengths: impl Into<Arc<[usize]>>, length: usize
         .reshape([batch, length, width])
 }
 
+/// Cuts a matrix into parts of the given numbers of rows.
+///
+/// # Shapes
+///
+/// `x: [N, W]`, sizes that sum to N, results `[size, W]`.
+///
+/// # Behaviour
+///
+/// The gradient of a slice is as large as what it was cut from: parts cut from the whole would cost the square of their number
+/// in the backward pass. Cut by halves, they cost `O(N W log(parts))`.
+///
+/// # Panics
+///
+/// If the sizes do not sum to N.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_kernels::cut_rows;
+///
+/// let x = Tensor::<2>::from_floats([[1.0], [2.0], [3.0]], &Device::flex());
+/// let parts = cut_rows(x, &[1, 2]);
+/// assert_eq!(parts[1].clone().into_data().as_slice::<f32>().unwrap(), [2.0, 3.0]);
+/// ```
+pub fn cut_rows(x: Tensor<2>, sizes: &[usize]) -> Vec<Tensor<2>> {
+    let [rows, _] = x.dims();
+    assert_eq!(
+        sizes.iter().sum::<usize>(),
+        rows,
+        "cut_rows: expected sizes that sum to {rows}, got {sizes:?}"
+    );
+    let mut parts = Vec::with_capacity(sizes.len());
+    if !sizes.is_empty() {
+        halve(x, sizes, &mut parts);
+    }
+    parts
+}
+
+fn halve(x: Tensor<2>, sizes: &[usize], parts: &mut Vec<Tensor<2>>) {
+    if sizes.len() == 1 {
+        parts.push(x);
+        return;
+    }
+    let (left, right) = sizes.split_at(sizes.len() / 2);
+    let (middle, end) = (left.iter().sum(), x.dims()[0]);
+    halve(x.clone().slice(0..middle), left, parts);
+    halve(x.slice(middle..end), right, parts);
+}
+
 /// Where the real positions of examples stand among rows padded to `length`, `[N]`.
 fn real_rows(lengths: &[usize], length: usize, device: &Device) -> Tensor<1, Int> {
     let row = |row| i32::try_from(row).expect("row numbers stay below 2^31");

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use regard_kernels::Sequences;
+
 use crate::{AttentionMask, Layout};
 
 /// Rows of ids on the device: sources, or what a decoder reads.
@@ -56,6 +58,15 @@ impl Tokens {
             ids: id_vector(ids, device),
             layout: Layout::dense(lengths.len(), width),
             lengths: lengths.into(),
+        }
+    }
+
+    /// The real tokens of each row.
+    pub fn sequences(&self) -> Sequences {
+        if self.layout.is_packed() {
+            Sequences::packed(self.lengths.clone())
+        } else {
+            Sequences::padded(self.lengths.clone(), self.layout.length())
         }
     }
 

@@ -73,6 +73,13 @@ impl Init {
         self.draw([size], |_| value)
     }
 
+    /// Elements by their place.
+    pub(crate) fn values(&self, size: usize, value: impl Fn(usize) -> f64) -> Param<Tensor<1>> {
+        self.draw([size], |i| {
+            value(usize::try_from(i).expect("an index of an array"))
+        })
+    }
+
     fn draw<const D: usize>(
         &self,
         shape: [usize; D],

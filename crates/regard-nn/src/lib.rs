@@ -25,9 +25,11 @@ mod linear;
 mod loss;
 mod model;
 mod norm;
+mod output;
 mod pass;
 mod positions;
 mod residual;
+mod rnn;
 mod seq2seq;
 mod transformer;
 
@@ -63,10 +65,14 @@ pub use positions::{
     rotary, sinusoids,
 };
 pub use regard_kernels::{
-    AttentionMask, AttentionOptions, AttentionOutput, Draws, Graph, Key, Normalizer, Window,
-    attention, attention_from_scores, attention_weights, gumbel,
+    AttentionMask, AttentionOptions, AttentionOutput, Direction, Draws, Graph, Key, Normalizer,
+    RecurrentCell, Sequences, Window, attention, attention_from_scores, attention_weights, gumbel,
 };
 pub use residual::{Residual, ResidualConfig, Summand};
+pub use rnn::{
+    Encoded, LuongAlignment, LuongScoreKind, ReadoutKind, Recurrent, RecurrentConfig,
+    RecurrentEncoder, RecurrentEncoderConfig, Rnn, RnnConfig, RnnKind, RnnMemory, RnnState,
+};
 pub use seq2seq::{AttentionKind, AttentionMap, Decoded, Output, Rows, Seq2Seq, Step};
 pub use transformer::{
     PositionKind, ResidualForm, SelfAttentionKind, Transformer, TransformerConfig,

@@ -9,7 +9,7 @@ mod self_attention;
 
 use std::sync::Arc;
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use regard_kernels::dropout_rows;
 
@@ -21,6 +21,7 @@ use positions::Positions;
 use self_attention::Past;
 
 use crate::cache::select_rows;
+use crate::output::OutputMap;
 use crate::{
     AttentionMap, AttentionMask, Decoded, Embedding, Init, Layout, Output, Pass, Rows, Seq2Seq,
     Step, Tokens,
@@ -96,14 +97,6 @@ pub struct Transformer {
     embedding_dropout: f64,
 }
 
-/// The last map.
-#[derive(Module, Debug)]
-struct OutputMap {
-    /// `[D, V]`; `None` where it is the transpose of the target embedding.
-    weight: Option<Param<Tensor<2>>>,
-    bias: Option<Param<Tensor<1>>>,
-}
-
 /// What the encoder left behind: each decoder layer's keys and values.
 #[derive(Clone, Debug)]
 pub struct TransformerMemory {
@@ -155,15 +148,12 @@ impl TransformerConfig {
             target_positions: Positions::new(self, false, &init.at("target_positions")),
             encoder: Encoder::new(self, &init.at("encoder")),
             decoder: Decoder::new(self, &init.at("decoder")),
-            output: OutputMap {
-                weight: (self.tie == Tying::None).then(|| {
-                    let init = init.at("output");
-                    init.xavier([d_model, target_vocabulary], target_vocabulary)
-                }),
-                bias: self
-                    .output_bias()
-                    .then(|| init.constant(target_vocabulary, 0.0)),
-            },
+            output: OutputMap::new(
+                [d_model, target_vocabulary],
+                self.tie,
+                self.output_bias(),
+                &init.at("output"),
+            ),
             embedding_dropout: self.embedding_dropout,
         }
     }
@@ -280,14 +270,7 @@ impl Seq2Seq for Transformer {
     }
 
     fn output(&self) -> Output {
-        let weight = match &self.output.weight {
-            Some(weight) => weight.val(),
-            None => self.target_embedding.weight.val().transpose(),
-        };
-        Output {
-            weight,
-            bias: self.output.bias.as_ref().map(Param::val),
-        }
+        self.output.output(&self.target_embedding)
     }
 }
 

@@ -361,8 +361,10 @@ mod tests {
     fn an_earlier_configuration_is_the_model_that_it_was() {
         let model = |tie| {
             let text = EARLIER.replace("\"all\"", &format!("\"{tie}\""));
-            let ModelConfig::Transformer(model) = config(&text).unwrap().model;
-            model
+            match config(&text).unwrap().model {
+                ModelConfig::Transformer(model) => model,
+                other => panic!("expected a transformer, got {other:?}"),
+            }
         };
         let as_it_was = TransformerConfig {
             attention: SelfAttentionKind::Full,

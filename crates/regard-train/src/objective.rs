@@ -1,7 +1,7 @@
 //! What is minimised.
 
 use burn::module::Module;
-use regard_nn::{Batch, LossSum, Model, Pass, cross_entropy};
+use regard_nn::{Batch, LossSum, Model, Pass, cross_entropy, each_model};
 
 /// A model's loss on a batch. The trainer knows nothing else of what it trains.
 pub trait Objective {
@@ -26,8 +26,6 @@ impl Objective for TeacherForcing {
     type Batch = Batch;
 
     fn loss(&self, model: &Model, batch: &Batch, pass: &Pass) -> LossSum {
-        match model {
-            Model::Transformer(model) => cross_entropy(model, batch, self.smoothing, pass),
-        }
+        each_model!(model, model => cross_entropy(model, batch, self.smoothing, pass))
     }
 }

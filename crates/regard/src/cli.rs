@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regard_decode::Checkpoint;
+use regard_nn::ModelConfig;
 
 /// Trains, runs and explains sequence-to-sequence models.
 #[derive(Debug, Parser)]
@@ -188,20 +190,20 @@ pub(crate) enum BenchCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ShapeOptions {
     /// Kind of model
-    #[arg(long, default_value = "transformer", value_parser = ["transformer"])]
+    #[arg(long, default_value = "transformer", value_parser = PossibleValuesParser::new(ModelConfig::KINDS))]
     pub(crate) model: String,
-    /// Layers of encoder and of decoder
-    #[arg(long, default_value_t = 3, value_name = "N")]
-    pub(crate) layers: usize,
-    /// Width D
+    /// Layers of encoder and of decoder [default: 3, of recurrent models 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) layers: Option<usize>,
+    /// Width D; of recurrent models that of embeddings and decoder, and half of it for each direction of the encoder
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub(crate) d_model: usize,
-    /// Feed-forward width F
-    #[arg(long, default_value_t = 1024, value_name = "N")]
-    pub(crate) d_ff: usize,
-    /// Heads H
-    #[arg(long, default_value_t = 4, value_name = "N")]
-    pub(crate) n_heads: usize,
+    /// Feed-forward width F [default: 1024]; of a transformer
+    #[arg(long, value_name = "N")]
+    pub(crate) d_ff: Option<usize>,
+    /// Heads H [default: 4]; of a transformer
+    #[arg(long, value_name = "N")]
+    pub(crate) n_heads: Option<usize>,
     /// Tokens V
     #[arg(long, default_value_t = 8000, value_name = "N")]
     pub(crate) vocabulary: usize,

@@ -218,15 +218,89 @@ impl<F: Function> FusedOp<1> for GatedOp<F> {
     }
 }
 
+/// Operand: rows of pairs, `[N, 2 F]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MaxoutOp;
+
+impl FusedOp<1> for MaxoutOp {
+    const NAMES: [&'static str; 2] = ["maxout", "maxout, backward"];
+
+    type Saved = FlexTensor;
+
+    fn forward(&self, [x]: [FlexTensor; 1], tracked: bool) -> (FlexTensor, Option<FlexTensor>) {
+        let x = x.to_contiguous();
+        let [rows, both] = matrix_shape(&x);
+        let width = both / 2;
+        let values = elements(&x);
+        // The first of the row's numbers, until each is replaced by the larger of its pair.
+        let from = |row: usize| &values[row * both..][..width];
+        let y = new_rows(
+            rows,
+            width,
+            &from,
+            #[inline(always)]
+            |row, larger| {
+                let pairs = values[row * both..][..both].as_chunks::<2>().0;
+                for (larger, &[first, second]) in larger.iter_mut().zip(pairs) {
+                    *larger = if first < second { second } else { first };
+                }
+            },
+        );
+        (tensor(y, [rows, width]), tracked.then_some(x))
+    }
+
+    fn backward(
+        &self,
+        x: FlexTensor,
+        gradient: FlexTensor,
+        _: [bool; 1],
+    ) -> [Option<FlexTensor>; 1] {
+        let gradient = gradient.to_contiguous();
+        let [_, both] = matrix_shape(&x);
+        let (g, width) = (elements(&gradient), both / 2);
+        let dx = mapped_rows(
+            x,
+            both,
+            #[inline(always)]
+            |row, x| {
+                let pairs = x.as_chunks_mut::<2>().0;
+                for (pair, &g) in pairs.iter_mut().zip(&g[row * width..]) {
+                    let is_second = pair[0] < pair[1];
+                    *pair = if is_second { [0.0, g] } else { [g, 0.0] };
+                }
+            },
+        );
+        [Some(dx)]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Device, Tensor};
 
     use super::{Function, Gelu, GeluTanh, Relu, Sigmoid, Silu, normal, sigmoid};
     use crate::flex::tests::{agree_on_threads, check_differences, matrix, values};
-    use crate::{Gate, gated, gelu, gelu_tanh, silu};
+    use crate::{Gate, gated, gelu, gelu_tanh, maxout, silu};
 
     const GATES: [Gate; 4] = [Gate::Sigmoid, Gate::Relu, Gate::Gelu, Gate::Silu];
+
+    #[test]
+    fn nothing_has_no_larger_half() {
+        for [rows, width] in [[0, 4], [3, 0]] {
+            let y = maxout(Tensor::zeros([rows, width], &Device::flex()));
+            assert_eq!(y.dims(), [rows, width / 2]);
+        }
+    }
+
+    #[test]
+    fn maxout_is_its_composition() {
+        for [rows, width] in [[1, 2], [7, 6], [67, 130]] {
+            agree_on_threads(|device| {
+                let x = values("x", [1, rows, width], device);
+                (maxout(matrix(&x)), vec![x])
+            });
+        }
+    }
 
     #[test]
     fn activations_are_their_compositions() {

@@ -283,7 +283,7 @@ impl AdditiveAttention {
     }
 
     /// The vectors w one behind the other, `[H A]`.
-    fn score_weight(&self) -> Tensor<1> {
+    pub(crate) fn score_weight(&self) -> Tensor<1> {
         self.score.val().transpose().flatten(0, 1)
     }
 }

@@ -16,11 +16,11 @@ pub(crate) struct Subject<M> {
     pub(crate) name: String,
     pub(crate) model: M,
     pub(crate) device: Device,
-    /// What rows of its self-attention maps sum to.
+    /// What rows of its attention maps sum to.
     pub(crate) maps: Maps,
 }
 
-/// What rows of the maps of self-attention sum to.
+/// What rows of attention maps sum to; those of cross-attention to 1 unless said otherwise.
 #[derive(Clone, Copy)]
 pub(crate) enum Maps {
     /// 1.
@@ -29,6 +29,8 @@ pub(crate) enum Maps {
     Windowed,
     /// Less than 1: the rest lies on slots that are no part of the sequence.
     BesideSlots,
+    /// At most 1: a window of the source takes off what is far from its centre, or holds nothing.
+    Local,
 }
 
 macro_rules! tests {
@@ -334,6 +336,7 @@ pub(crate) fn maps_are_distributions_over_what_is_visible<M: Seq2Seq>(subject: &
             let sum: f32 = row.iter().sum();
             let is_padding = map.kind == AttentionKind::Encoder && query >= visible;
             let is_right = match (subject.maps, map.kind) {
+                (Maps::Local, _) => sum < 1.0 + 1e-5,
                 (Maps::Whole, _) | (_, AttentionKind::Cross) => (sum - 1.0).abs() < 1e-5,
                 (Maps::Windowed, _) if is_padding && sum == 0.0 => true,
                 (Maps::Windowed, _) => (sum - 1.0).abs() < 1e-5,

@@ -14,5 +14,6 @@ mod parts;
 mod positions;
 mod refusals;
 mod rnn_parity;
+mod rnn;
 mod sentences;
 mod transformer;

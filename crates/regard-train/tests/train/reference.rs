@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 use regard_decode::{DecodeConfig, Problems, read_section, section_keys};
-use regard_nn::TransformerConfig;
+use regard_nn::{RnnConfig, RnnKind, TransformerConfig};
 use regard_text::toy::Generate;
 use regard_text::{CorpusFiles, DataConfig, TokenizerConfig};
 use regard_train::{RunConfig, TrainConfig};
@@ -29,8 +29,8 @@ fn pages() -> (Table, Table) {
     (text.parse().unwrap(), alive.join("\n").parse().unwrap())
 }
 
-/// Holds the page to one section; `named` are keys of the page that are not the struct's.
-fn check<T>(section: &str, named: &[&str])
+/// Holds the page to one section; `named` are keys of the page that are not the struct's, `more` those of another struct.
+fn check<T>(section: &str, named: &[&str], more: &[&'static str])
 where
     T: Default + PartialEq + Debug + Serialize + DeserializeOwned,
 {
@@ -46,11 +46,15 @@ where
         assert!(table.remove(*key).is_some(), "[{section}] has no `{key}`");
     }
     let mut expected = section_keys::<T>().to_vec();
+    expected.extend(more);
     let mut found: Vec<&str> = table.keys().map(String::as_str).collect();
     expected.sort_unstable();
     found.sort_unstable();
     assert_eq!(found, expected, "[{section}] must have every key");
 
+    for key in more {
+        table.remove(*key);
+    }
     let mut problems = Problems::default();
     read_section::<T>(&all, section, &mut problems);
     assert_eq!(
@@ -62,13 +66,37 @@ where
 
 #[test]
 fn every_section_has_every_key_and_its_default() {
-    check::<DataConfig>("data", &[]);
-    check::<TokenizerConfig>("tokenizer", &[]);
-    check::<TransformerConfig>("model", &["kind"]);
-    check::<TrainConfig>("train", &[]);
-    check::<DecodeConfig>("decode", &[]);
+    check::<DataConfig>("data", &[], &[]);
+    check::<TokenizerConfig>("tokenizer", &[], &[]);
+    check::<TransformerConfig>("model", &["kind"], &recurrent_keys());
+    check::<TrainConfig>("train", &[], &[]);
+    check::<DecodeConfig>("decode", &[], &[]);
     let (live, all) = pages();
     assert_eq!((live.len(), all.len()), (5, 5), "there are five sections");
+}
+
+/// Keys of the recurrent kinds that a transformer has not.
+fn recurrent_keys() -> Vec<&'static str> {
+    let of_transformer = section_keys::<TransformerConfig>();
+    let mut keys = section_keys::<RnnConfig>().to_vec();
+    keys.retain(|key| !of_transformer.contains(key));
+    keys
+}
+
+#[test]
+fn keys_of_recurrent_models_stand_with_their_defaults() {
+    let (live, all) = pages();
+    let default = RnnConfig::default();
+    let shown = |kind| {
+        let resolved = Table::try_from(default.clone().resolved(kind)).unwrap();
+        for (key, value) in resolved {
+            let shared = live["model"].get(&key);
+            assert_eq!(shared.unwrap_or(&all["model"][&key]), &value, "{key}");
+        }
+    };
+    shown(RnnKind::Bottleneck);
+    shown(RnnKind::Bahdanau);
+    shown(RnnKind::Luong);
 }
 
 #[test]

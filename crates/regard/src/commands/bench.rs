@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use regard_decode::{DecodeBench, ProfileLine, bench_decode};
-use regard_nn::{ModelConfig, TransformerConfig};
+use regard_nn::{ModelConfig, RnnConfig, TransformerConfig};
 use regard_text::SpecialIds;
 use regard_train::{BenchPadding, Profile, TrainBench, bench_train};
 
@@ -136,20 +136,38 @@ fn say_memory(peak: Option<f64>) -> Result<()> {
 
 /// The recipe that peers are built to match: see `regard bench train --help`.
 fn model(shape: &ShapeOptions) -> Result<ModelConfig> {
-    let config = TransformerConfig {
+    let rnn = || RnnConfig {
         d_model: shape.d_model,
-        n_heads: shape.n_heads,
-        d_ff: shape.d_ff,
-        encoder_layers: shape.layers,
-        decoder_layers: shape.layers,
+        layers: shape.layers.unwrap_or(1),
         dropout: 0.1,
-        attention_dropout: 0.0,
         embedding_dropout: 0.0,
-        ..TransformerConfig::default()
+        ..RnnConfig::default()
+    };
+    let config = match shape.model.as_str() {
+        "bottleneck" => ModelConfig::Bottleneck(rnn()),
+        "bahdanau" => ModelConfig::Bahdanau(rnn()),
+        "luong" => ModelConfig::Luong(rnn()),
+        _ => ModelConfig::Transformer(TransformerConfig {
+            d_model: shape.d_model,
+            n_heads: shape.n_heads.unwrap_or(4),
+            d_ff: shape.d_ff.unwrap_or(1024),
+            encoder_layers: shape.layers.unwrap_or(3),
+            decoder_layers: shape.layers.unwrap_or(3),
+            dropout: 0.1,
+            attention_dropout: 0.0,
+            embedding_dropout: 0.0,
+            ..TransformerConfig::default()
+        }),
     };
     let mut problems = config.problems();
-    let config = ModelConfig::Transformer(config);
     problems.extend(config.size_problem(shape.vocabulary));
+    if !matches!(config, ModelConfig::Transformer(_)) {
+        for (key, given) in [("d_ff", shape.d_ff), ("n_heads", shape.n_heads)] {
+            if given.is_some() {
+                problems.push(format!("{key}: a model of kind {} has none", shape.model));
+            }
+        }
+    }
     for (key, least, value) in [
         // The special ids, and a token to say.
         ("vocabulary", SpecialIds::TOKENS.len() + 1, shape.vocabulary),
