@@ -2,7 +2,7 @@
 # Training step of Regard, with padding computed and with padding skipped, beside PyTorch eager, which computes it: all three
 # are run in turn, and ratios are those of the medians.
 #
-#     PYTHON=/tmp/parity/bin/python scripts/bench/compare.sh [TURNS] [shape flags of `regard bench train`]
+#     PYTHON=/tmp/parity/bin/python scripts/bench/compare.sh [TURNS] [--model bahdanau] [shape flags of `regard bench train`]
 #
 # Needs a release build of the program and a Python with torch (scripts/parity/requirements.txt). TURNS defaults to 7.
 set -euo pipefail

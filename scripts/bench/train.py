@@ -1,11 +1,14 @@
-"""Times a training step of the same transformer in PyTorch eager: the peer of `regard bench train`.
+"""Times a training step of the same model in PyTorch eager: the peer of `regard bench train`.
 
-    python scripts/bench/train.py --threads 2 [the shape flags of `regard bench train`]
+    python scripts/bench/train.py --threads 2 [--model bahdanau] [the shape flags of `regard bench train`]
 
-The recipe: encoder-decoder, pre-norm with a final norm, ReLU, all embeddings and the output map tied, sinusoids, residual and
-no other dropout 0.1, label smoothing 0.1, Adam, clipping of the global norm to 1; f32; packed projections and
-scaled_dot_product_attention. Padding (the last eighth of every source, or what --shortest leaves) is blocked and left out of
-the loss, and otherwise computed like the rest: PyTorch's layers know no other way.
+The recipe of the transformer: encoder-decoder, pre-norm with a final norm, ReLU, all embeddings and the output map tied,
+sinusoids, residual and no other dropout 0.1, label smoothing 0.1, Adam, clipping of the global norm to 1; f32; packed
+projections and scaled_dot_product_attention. Padding (the last eighth of every source, or what --shortest leaves) is blocked
+and left out of the loss, and otherwise computed like the rest: PyTorch's layers know no other way.
+
+The recipe of `bahdanau` (bahdanau.py): one layer a side, a bidirectional encoder, output from state, context and embedding,
+all embeddings and the output map tied, dropout 0.1 before the output map and no other; loss, Adam and clipping as above.
 
 Prints one JSON object with the keys of `regard bench train --json`.
 """
@@ -20,6 +23,8 @@ import time
 import torch
 from torch import nn
 from torch.nn import functional
+
+from bahdanau import Bahdanau
 
 
 class Attention(nn.Module):
@@ -81,7 +86,8 @@ class Transformer(nn.Module):
     def embed(self, ids):
         return self.embedding(ids) * math.sqrt(self.embedding.embedding_dim) + self.sinusoids[: ids.shape[1]]
 
-    def forward(self, source, target, mask):
+    def forward(self, source, target, source_lengths):
+        mask = is_real(source_lengths, source.shape[1])[:, None, None]
         memory = self.embed(source)
         for layer in self.encoder:
             memory = layer(memory, None, mask)
@@ -110,20 +116,24 @@ def is_real(lengths, length):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    defaults = {"layers": 3, "d-model": 256, "d-ff": 1024, "n-heads": 4, "vocabulary": 8000, "batch": 64,
+    arguments.add_argument("--model", choices=["transformer", "bahdanau"], default="transformer")
+    arguments.add_argument("--encoder", choices=["padded", "packed"], default="padded", help="of bahdanau: see bahdanau.py")
+    defaults = {"layers": None, "d-model": 256, "d-ff": 1024, "n-heads": 4, "vocabulary": 8000, "batch": 64,
                 "source-length": 32, "target-length": 32, "steps": 10, "threads": 2, "seed": 1}
     for name, value in defaults.items():
         arguments.add_argument(f"--{name}", type=int, default=value)
     arguments.add_argument("--shortest", type=int, help="spread lengths evenly from so many real tokens; as regard")
     arguments.add_argument("--json", action="store_true", help="as regard; there is no other form")
     shape = arguments.parse_args()
+    if shape.model == "bahdanau" and shape.layers not in (None, 1):
+        arguments.error("bahdanau has one layer a side")
+    shape.layers = shape.layers or 3
     torch.set_num_threads(shape.threads)
     torch.manual_seed(shape.seed)
 
-    model = Transformer(shape)
+    model = Transformer(shape) if shape.model == "transformer" else Bahdanau(shape)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.98), eps=1e-9)
     source_lengths, target_lengths = lengths(shape)
-    mask = is_real(source_lengths, shape.source_length)[:, None, None]
     is_padding = ~is_real(target_lengths, shape.target_length)
     seconds = []
     for step in range(2 + shape.steps):
@@ -131,7 +141,7 @@ def main():
         source, target, output = ids(shape.source_length), ids(shape.target_length), ids(shape.target_length)
         output.masked_fill_(is_padding, -100)  # what cross_entropy ignores
         begun = time.perf_counter()
-        logits = model(source, target, mask)
+        logits = model(source, target, source_lengths)
         loss = functional.cross_entropy(logits.flatten(0, 1), output.flatten(), label_smoothing=0.1)
         optimizer.zero_grad()
         loss.backward()

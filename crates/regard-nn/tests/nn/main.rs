@@ -13,6 +13,7 @@ mod parity;
 mod parts;
 mod positions;
 mod refusals;
+mod rnn_parity;
 mod rnn;
 mod sampling;
 mod sentences;

@@ -6,6 +6,7 @@ mod commands;
 mod configuration;
 mod corpora;
 mod resuming;
+mod scan;
 mod support;
 mod threads;
 mod training;
