@@ -26,7 +26,6 @@ pub(super) struct Kept {
 /// A sequence and its rows of what is to be written: result, gates, candidate and queries.
 struct Line<'a> {
     sequence: usize,
-    memory: usize,
     rows: [Rows<'a>; 4],
     weights: Vec<f32>,
 }
@@ -57,7 +56,6 @@ pub(super) fn forward(
     }
     let mut line = |member: &Member| Line {
         sequence: member.sequence,
-        memory: member.memory,
         rows: std::array::from_fn(|i| {
             parts[i][member.sequence]
                 .take()
@@ -181,7 +179,7 @@ impl Pass<'_> {
             .chunks_exact(a)
             .zip(block.context.chunks_exact_mut(d));
         for (line, (query, context)) in lines.iter_mut().zip(rows) {
-            let seen = look.memory.range(line.memory);
+            let seen = look.memory.range(network.memory_of(line.sequence));
             let scores = &mut block.scores[..seen.len()];
             if seen.is_empty() {
                 context.fill(0.0);

@@ -103,6 +103,11 @@ impl Network<'_> {
         })
     }
 
+    /// The memory that a sequence looks at.
+    pub(super) fn memory_of(&self, sequence: usize) -> usize {
+        sequence / self.looks()
+    }
+
     /// Multiplications and additions of the matrix products of the forward pass.
     pub(super) fn flop(&self) -> u64 {
         let [a, d] = self.attention_widths();
