@@ -13,7 +13,7 @@ mod parity;
 mod parts;
 mod positions;
 mod refusals;
-mod rnn_parity;
 mod rnn;
+mod rnn_parity;
 mod sentences;
 mod transformer;
