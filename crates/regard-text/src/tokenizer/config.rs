@@ -42,7 +42,7 @@ impl Default for TokenizerConfig {
 ///
 /// All but `character` cut at spaces and around punctuation first, and never join what stands on
 /// two sides of such a cut. An apostrophe stays with what is before it: `l'arbre` is `l'` and
-/// `arbre`.
+/// `arbre`. An underscore belongs to its word, as in `I_TURN_LEFT`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenizerKind {

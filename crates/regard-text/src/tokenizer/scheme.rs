@@ -19,7 +19,7 @@ const ODD_SPACE: &str = r"[^\S ]\s*| \s+";
 /// A word with its mark and its apostrophe; else a single sign with its mark; else a mark. Every
 /// text is a sequence of these. No look-around, which would cost a backtracking engine.
 const PIECE: &str =
-    r"\x{2581}?[\p{L}\p{M}\p{N}]+['’]?|\x{2581}?[^\p{L}\p{M}\p{N}\x{2581}]|\x{2581}";
+    r"\x{2581}?[\p{L}\p{M}\p{N}_]+['’]?|\x{2581}?[^\p{L}\p{M}\p{N}_\x{2581}]|\x{2581}";
 
 /// A tokenizer that cuts and joins as `config` says, but has no vocabulary yet.
 pub(super) fn without_vocabulary(config: &TokenizerConfig) -> Result<tokenizers::Tokenizer> {

@@ -175,6 +175,11 @@ fn words_are_cut_at_punctuation_and_after_apostrophes() {
     );
     assert_eq!(cut("(2 of 14) food..."), "(|2|of|14|)|food|.|.|.");
     assert_eq!(cut("« Rien », dit-elle."), "«|Rien|»|,|dit|-|elle|.");
+    let commands = ["turn_left, _run"; 3];
+    let tokenizer = Tokenizer::train(&config, commands.into_iter()).unwrap();
+    let ids = tokenizer.encode(commands[0]);
+    assert_eq!(tokenizer.tokens(&ids), ["turn_left", ",", "_run"]);
+    assert_eq!(tokenizer.decode(&ids), commands[0]);
 }
 
 #[test]
