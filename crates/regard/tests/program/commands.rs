@@ -31,7 +31,7 @@ fn evaluate_scores_files() {
         .run(&[files.as_slice(), &["--json"]].concat())
         .succeeds();
     let json: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(keys(&json), ["bleu", "exact_match", "sentences"]);
+    assert_eq!(keys(&json), ["bleu", "chrf", "exact_match", "sentences"]);
     assert_eq!(keys(&json["bleu"]), ["score", "signature"]);
     assert_eq!(
         (&json["exact_match"], &json["sentences"]),
