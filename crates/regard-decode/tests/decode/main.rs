@@ -3,4 +3,5 @@
 
 mod files;
 mod markov;
+mod scoring;
 mod search;

@@ -137,7 +137,7 @@ fn curves(comparison: &Comparison) -> Markup {
         ),
         (
             "perplexity",
-            "Perplexity of the reference",
+            "Perplexity",
             "lower is better",
             |s| (s.perplexity, s.perplexity_interval),
             above_one,

@@ -129,9 +129,7 @@ fn the_order_of_the_lines_changes_nothing() {
     for run in &mut shuffled {
         run.sentences = order.iter().map(|&i| run.sentences[i].clone()).collect();
     }
-    let mut got = compared(&pick(&sources), &pick(&references), &shuffled);
-    // A sum of shuffled nats may differ in its last bit, but these are summed in one order.
-    got.finding.clone_from(&expected.finding);
+    let got = compared(&pick(&sources), &pick(&references), &shuffled);
     assert_eq!(got, expected);
 }
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use regard_decode::Alignment;
 use regard_eval::terminal::{AttentionMap, Style, attention_map};
 
 use crate::cli::{Arguments, AttendOptions};
@@ -23,12 +24,18 @@ pub(crate) fn run(options: &AttendOptions, arguments: &Arguments) -> Result<Exit
     }
     let alignment = load(&options.run.run, options.run.checkpoint, arguments)?.align(&sentence)?;
     warn_of_truncation(usize::from(alignment.truncated), arguments);
+    let style = Style {
+        width: width(),
+        colour: colour(),
+    };
+    say(drawing(&alignment, &style)?.trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The map, or a sentence where the model has none.
+fn drawing(alignment: &Alignment, style: &Style) -> Result<String> {
     if alignment.weights.is_empty() && !alignment.target.is_empty() {
-        say(&format!(
-            "`{}` is a model without attention: one vector of fixed size is all it knows of the source, and there is nothing to draw",
-            options.run.run.display()
-        ))?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok("this model has no attention to draw: all it hands from the source to the translation is one vector of fixed size".into());
     }
     let map = AttentionMap {
         title: "cross-attention of the last layer, mean over heads",
@@ -36,10 +43,23 @@ pub(crate) fn run(options: &AttendOptions, arguments: &Arguments) -> Result<Exit
         target: &alignment.target,
         weights: &alignment.weights,
     };
-    let style = Style {
-        width: width(),
-        colour: colour(),
-    };
-    say(attention_map(&map, &style)?.trim_end())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(attention_map(&map, style)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_without_attention_says_so() {
+        let alignment = |weights: &[f32]| Alignment {
+            source: vec!["a".into(), "</s>".into()],
+            target: vec!["b".into()],
+            weights: weights.into(),
+            truncated: false,
+        };
+        let drawn = |weights| drawing(&alignment(weights), &Style::default()).unwrap();
+        assert!(drawn(&[]).starts_with("this model has no attention to draw"));
+        assert!(drawn(&[0.5, 0.5]).starts_with("cross-attention"));
+    }
 }

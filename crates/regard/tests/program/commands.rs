@@ -33,6 +33,9 @@ fn evaluate_scores_files() {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(keys(&json), ["bleu", "chrf", "exact_match", "sentences"]);
     assert_eq!(keys(&json["bleu"]), ["score", "signature"]);
+    assert_eq!(keys(&json["chrf"]), ["score", "signature"]);
+    let chrf = json["chrf"]["score"].as_f64().unwrap();
+    assert!((60.0..90.0).contains(&chrf), "{chrf}");
     assert_eq!(
         (&json["exact_match"], &json["sentences"]),
         (&Value::from(50.0), &Value::from(2))
@@ -46,7 +49,19 @@ fn evaluate_scores_files() {
     let ran = place.run(&[files.as_slice(), &["--min-bleu", "90"]].concat());
     assert_eq!(ran.code, Some(1), "{ran:#?}");
     ran.says(&["is below the 90 asked for"]);
-    assert!(ran.stdout.contains("exact match 50.0 %"), "{ran:#?}");
+    for part in ["chrF2 ", "exact match 50.0 %"] {
+        assert!(ran.stdout.contains(part), "{ran:#?}");
+    }
+    let lowercase = [files.as_slice(), &["--json", "--lowercase"]].concat();
+    let json: Value = serde_json::from_str(&place.run(&lowercase).succeeds()).unwrap();
+    for metric in ["bleu", "chrf"] {
+        assert!(
+            json[metric]["signature"]
+                .as_str()
+                .unwrap()
+                .contains("case:lc")
+        );
+    }
     for nonsense in ["nan", "-1", "x"] {
         let flag = format!("--min-bleu={nonsense}");
         place

@@ -3,6 +3,7 @@
 
 mod choices;
 mod commands;
+mod compare;
 mod configuration;
 mod corpora;
 mod resuming;

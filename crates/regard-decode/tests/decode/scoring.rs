@@ -1,0 +1,132 @@
+//! How well a model predicts given translations: each pair by itself, whatever it is scored with.
+
+use burn::tensor::Device;
+use regard_decode::{Bundle, BundleConfig, DecodeConfig, Translator};
+use regard_nn::{Init, ModelConfig, PositionKind, TransformerConfig, Tying};
+use regard_text::corpus::Pair;
+use regard_text::{TokenizerConfig, TokenizerKind, Tokenizers};
+
+const LETTERS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
+/// A model with random weights that knows eight letters and as many positions.
+fn translator(seed: u64, max_positions: usize) -> Translator {
+    let device = Device::flex();
+    let tokenizer = TokenizerConfig {
+        kind: TokenizerKind::Word,
+        ..TokenizerConfig::default()
+    };
+    let text = LETTERS.join(" ");
+    let pair = Pair {
+        source: text.clone(),
+        target: text,
+    };
+    let tokenizers = Tokenizers::train(&tokenizer, &[pair]).unwrap();
+    let model = ModelConfig::Transformer(TransformerConfig {
+        d_model: 8,
+        n_heads: 2,
+        d_ff: 12,
+        encoder_layers: 1,
+        decoder_layers: 1,
+        positions: PositionKind::Learned,
+        max_positions: Some(max_positions),
+        // Tied embeddings would have it repeat what it reads.
+        tie: Tying::None,
+        ..TransformerConfig::default()
+    });
+    let size = tokenizers.source().vocabulary_size();
+    let bundle = Bundle {
+        model: model.init(size, size, &Init::new(seed, &device)),
+        tokenizers,
+        config: BundleConfig {
+            tokenizer,
+            model,
+            decode: DecodeConfig::default(),
+        },
+        step: 0,
+    };
+    Translator::new(bundle, &device)
+}
+
+/// Texts of 0 to 11 letters.
+fn pairs(n: usize) -> Vec<(String, String)> {
+    let letters = |i: usize, length: usize| {
+        let letters = (0..length).map(|j| LETTERS[(i * 3 + j * 5) % 8]);
+        letters.collect::<Vec<_>>().join(" ")
+    };
+    (0..n)
+        .map(|i| (letters(i, i % 12), letters(i + 1, i * 7 % 12)))
+        .collect()
+}
+
+#[test]
+fn a_pair_alone_is_a_pair_among_many() {
+    let translator = translator(3, 20);
+    // More target tokens than have their logits at one time.
+    let pairs = pairs(200);
+    let together = translator.score(&pairs).unwrap();
+    for (pair, scored) in pairs.iter().zip(&together) {
+        let alone = translator.score(std::slice::from_ref(pair)).unwrap()[0];
+        assert_eq!(scored.tokens, pair.1.split_whitespace().count() + 1);
+        assert!(
+            (scored.nats - alone.nats).abs() < 1e-4 * alone.nats,
+            "{pair:?}: {} among others, {} alone",
+            scored.nats,
+            alone.nats
+        );
+        assert!(!scored.truncated && scored.nats > 0.0);
+    }
+    assert!(
+        together
+            .windows(2)
+            .any(|pair| (pair[0].nats - pair[1].nats).abs() > 0.1),
+        "pairs differ"
+    );
+    assert_eq!(translator.score::<&str, &str>(&[]).unwrap(), []);
+}
+
+/// Greedy search adds up the very log-probabilities that scoring its translation does.
+#[test]
+fn a_translation_is_as_probable_as_search_said() {
+    let sources: Vec<String> = pairs(12).into_iter().map(|pair| pair.0).skip(1).collect();
+    let mut compared = 0;
+    for seed in 0..20 {
+        let translator = translator(seed, 20);
+        for (source, found) in sources
+            .iter()
+            .zip(translator.translate_batch(&sources).unwrap())
+        {
+            // Search that stopped at the limit never said the end, and some tokens are no text.
+            let is_text = found
+                .tokens
+                .iter()
+                .all(|token| LETTERS.contains(&token.as_str()));
+            let scored = translator.score(&[(source, &found.text)]).unwrap()[0];
+            let limit = DecodeConfig::default().target_limit(found.source_tokens.len());
+            if is_text && found.tokens.len() < limit.min(20) {
+                let difference = scored.nats + found.log_probability;
+                assert!(difference.abs() < 1e-4, "{source}: {found:?} {scored:?}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 2, "only {compared} could be compared");
+}
+
+#[test]
+fn what_is_too_long_is_cut_and_says_so() {
+    let translator = translator(3, 6);
+    let scored = translator
+        .score(&[
+            ("a b c d e", "a b c d e"),
+            ("a b c d e f", "a"),
+            ("a", "a b c d e f"),
+        ])
+        .unwrap();
+    let told: Vec<_> = scored
+        .iter()
+        .map(|line| (line.truncated, line.tokens))
+        .collect();
+    assert_eq!(told, [(false, 6), (true, 2), (true, 6)]);
+    let cut = translator.score(&[("a", "a b c d e")]).unwrap()[0];
+    assert!((cut.nats - scored[2].nats).abs() < 1e-4);
+}
