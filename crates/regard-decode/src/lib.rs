@@ -22,7 +22,7 @@ pub use profile::{ProfileLine, profile_lines};
 pub use run::{FORMAT, RunDirectory};
 pub use search::{Hypothesis, TargetLength, greedy};
 pub use section::{Problems, check_sections, parse, read_section, section_keys};
-pub use translator::{Alignment, Translation, Translator};
+pub use translator::{Alignment, Likelihood, Translation, Translator};
 pub use weights::{
     NamedTensor, ParameterPath, TensorFile, load_parameters, parameters, write_tensors,
 };

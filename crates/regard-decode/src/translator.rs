@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
-use regard_nn::{AttentionKind, AttentionMap, Model, Pass, Seq2Seq, Tokens, each_model};
-use regard_text::batch::SourceBatch;
+use burn::module::Module;
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Int, Tensor};
+use regard_nn::{AttentionKind, Decoded, Model, Output, Pass, Seq2Seq, Tokens, each_model};
+use regard_text::batch::{HostBatch, SourceBatch, plan_in_order};
+use regard_text::corpus::Example;
 use regard_text::{SpecialIds, Tokenizers};
 
 use crate::{Bundle, Checkpoint, DecodeConfig, DecodeError, Hypothesis, TargetLength, greedy};
@@ -42,11 +45,26 @@ pub struct Alignment {
     pub source: Vec<String>,
     /// Tokens of the translation, the end token included if search reached it.
     pub target: Vec<String>,
-    /// One row for each target token, one column for each source token; each row sums to 1.
+    /// One row for each target token, one column for each source token; each row sums to 1. Empty if the model has no
+    /// cross-attention.
     pub weights: Vec<f32>,
     /// Whether the sentence was longer than `decode.max_source_length`, or than the model has positions, and cut.
     pub truncated: bool,
 }
+
+/// How well a model predicts a given translation.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Likelihood {
+    /// Minus the log-probability of the translation and its end; nats, without smoothing.
+    pub nats: f64,
+    /// Tokens of the translation, the end token included.
+    pub tokens: usize,
+    /// Whether source or translation was longer than the model takes, and cut.
+    pub truncated: bool,
+}
+
+/// Rows of logits that exist at one time while pairs are scored.
+const SCORED_ROWS: usize = 512;
 
 impl Translator {
     /// Loads the best checkpoint of a run, or the last where none is known to be best.
@@ -71,6 +89,11 @@ impl Translator {
             config: bundle.config.decode,
             device: device.clone(),
         }
+    }
+
+    /// Numbers the model has learned.
+    pub fn parameters(&self) -> usize {
+        self.model.num_params()
     }
 
     /// The translation of each line, in order. Lines are sorted by length into batches on the way.
@@ -123,7 +146,10 @@ impl Translator {
         let maps = if target_in.is_empty() {
             Vec::new()
         } else {
-            self.attention(&ids, &target_in)
+            let target_in = Tokens::new(&target_in, &[target_in.len()], &self.device);
+            let pass = Pass::evaluation().with_attention();
+            let (decoded, _) = self.forward(&self.source(&[&ids]), &target_in, &pass);
+            decoded.attention
         };
         let last = maps
             .into_iter()
@@ -142,6 +168,75 @@ impl Translator {
             weights: last.unwrap_or_default(),
             truncated,
         })
+    }
+
+    /// How well the model predicts the translation in each `(source, translation)`, in order, given its true beginning.
+    ///
+    /// Sources are cut as they are for translating, translations at the model's positions. An empty translation is its end
+    /// token.
+    ///
+    /// # Errors
+    ///
+    /// None today, as [`translate_batch`](Self::translate_batch).
+    pub fn score<S: AsRef<str>, T: AsRef<str>>(
+        &self,
+        pairs: &[(S, T)],
+    ) -> Result<Vec<Likelihood>, DecodeError> {
+        let (sources, targets): (Vec<&str>, Vec<&str>) = pairs
+            .iter()
+            .map(|(source, target)| (source.as_ref().trim(), target.as_ref().trim()))
+            .unzip();
+        let sources = self.tokenizers.source().encode_batch(&sources);
+        let targets = self.tokenizers.target().encode_batch(&targets);
+        let mut examples = Vec::new();
+        let mut likelihoods = Vec::new();
+        for (mut source, mut target) in sources.into_iter().zip(targets) {
+            // The decoder reads the start token besides.
+            let most = self.max_positions.map_or(usize::MAX, |most| most - 1);
+            let truncated = self.truncate(&mut source) | (target.len() > most);
+            target.truncate(most);
+            likelihoods.push(Likelihood {
+                nats: 0.0,
+                tokens: target.len() + 1,
+                truncated,
+            });
+            examples.push(Example { source, target });
+        }
+        let lengths: Vec<_> = examples.iter().map(Example::lengths).collect();
+        let special = self.tokenizers.target().special();
+        for indices in plan_in_order(&lengths, self.config.batch_tokens) {
+            let batch = HostBatch::gather(&examples, &indices, special);
+            let mut nats = self.nats(&batch).into_iter();
+            for &i in &indices {
+                let likelihood = &mut likelihoods[i];
+                likelihood.nats = nats.by_ref().take(likelihood.tokens).sum();
+            }
+        }
+        Ok(likelihoods)
+    }
+
+    /// Minus the log-probability of each real target token, row by row.
+    fn nats(&self, batch: &HostBatch) -> Vec<f64> {
+        let device = &self.device;
+        let source = Tokens::new(&batch.source.ids, &batch.source.lengths, device);
+        let target_in = Tokens::new(&batch.target_in, &batch.target_lengths, device);
+        let target_out = Tokens::new(&batch.target_out, &batch.target_lengths, device).ids;
+        let (decoded, output) = self.forward(&source, &target_in, &Pass::evaluation());
+        let Output { weight, bias } = output;
+        let mut nats = Vec::new();
+        // Logits [N, V] of a whole batch would be the largest thing in memory.
+        for first in (0..batch.target_tokens()).step_by(SCORED_ROWS) {
+            let rows = first..batch.target_tokens().min(first + SCORED_ROWS);
+            let output = Output {
+                weight: weight.clone(),
+                bias: bias.clone(),
+            };
+            let logits = output.logits(decoded.hidden.clone().slice(rows.clone())); // [rows, V]
+            let targets: Tensor<2, Int> = target_out.clone().slice(rows).unsqueeze_dim(1);
+            let chosen = log_softmax(logits, 1).gather(1, targets); // [rows, 1]
+            nats.extend(chosen.into_data().iter::<f64>().map(|chosen| -chosen));
+        }
+        nats
     }
 
     /// Cuts a source that is too long, and says so.
@@ -190,11 +285,10 @@ impl Translator {
         each_model!(&self.model, model => greedy(model, &source, &lengths, special))
     }
 
-    fn attention(&self, source: &[u32], target_in: &[u32]) -> Vec<AttentionMap> {
-        let source = self.source(&[source]);
-        let target_in = Tokens::new(target_in, &[target_in.len()], &self.device);
-        let pass = Pass::evaluation().with_attention();
-        each_model!(&self.model, model => model.forward(&source, &target_in, &pass).attention)
+    fn forward(&self, source: &Tokens, target_in: &Tokens, pass: &Pass) -> (Decoded, Output) {
+        each_model!(&self.model, model => {
+            (model.forward(source, target_in, pass), model.output())
+        })
     }
 
     fn source(&self, sources: &[&[u32]]) -> Tokens {

@@ -5,7 +5,6 @@
 
 mod tokenizer;
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
 use std::iter::Sum;
@@ -13,6 +12,7 @@ use std::iter::Sum;
 use serde::Serialize;
 
 use crate::error::{EvalError, check_lines};
+use crate::ngram::count_matches;
 
 /// The longest n-gram counted.
 pub const MAX_ORDER: usize = 4;
@@ -97,7 +97,8 @@ impl Bleu {
         Ok(self.score(&statistics))
     }
 
-    fn line(&self, hypothesis: &str, reference: &str) -> Statistics {
+    /// Counts of one line; [`score`](Self::score) of the sum of many is that of their corpus.
+    pub(crate) fn line(&self, hypothesis: &str, reference: &str) -> Statistics {
         let hypothesis = self.tokenize(hypothesis);
         let reference = self.tokenize(reference);
         let mut known = HashMap::new();
@@ -107,7 +108,7 @@ impl Bleu {
         Statistics {
             hypothesis_length: hypothesis.len(),
             reference_length: reference.len(),
-            matches: orders.map(|n| count_matches(&hypothesis, &reference, n)),
+            matches: count_matches(&hypothesis, &reference),
             totals: orders.map(|n| (hypothesis.len() + 1).saturating_sub(n)),
         }
     }
@@ -120,7 +121,7 @@ impl Bleu {
         }
     }
 
-    fn score(&self, statistics: &Statistics) -> BleuScore {
+    pub(crate) fn score(&self, statistics: &Statistics) -> BleuScore {
         let &Statistics {
             hypothesis_length,
             reference_length,
@@ -217,7 +218,7 @@ impl fmt::Display for BleuScore {
 
 /// Counts that add up over lines; all that a score depends on.
 #[derive(Debug, Clone, Copy, Default)]
-struct Statistics {
+pub(crate) struct Statistics {
     hypothesis_length: usize,
     reference_length: usize,
     matches: [usize; MAX_ORDER],
@@ -243,27 +244,6 @@ fn number_words<'a>(tokenized: &'a str, known: &mut HashMap<&'a str, usize>) -> 
             *known.entry(word).or_insert(next)
         })
         .collect()
-}
-
-/// Size of the intersection of two multisets of n-grams.
-fn count_matches(hypothesis: &[usize], reference: &[usize], n: usize) -> usize {
-    let mut left: Vec<&[usize]> = hypothesis.windows(n).collect();
-    let mut right: Vec<&[usize]> = reference.windows(n).collect();
-    left.sort_unstable();
-    right.sort_unstable();
-    let (mut i, mut j, mut matches) = (0, 0, 0);
-    while i < left.len() && j < right.len() {
-        match left[i].cmp(right[j]) {
-            Ordering::Less => i += 1,
-            Ordering::Greater => j += 1,
-            Ordering::Equal => {
-                matches += 1;
-                i += 1;
-                j += 1;
-            }
-        }
-    }
-    matches
 }
 
 #[cfg(test)]

@@ -22,6 +22,24 @@ pub enum EvalError {
     #[error("no lines to score: hypotheses and references are both empty")]
     NoLines,
 
+    /// There is nothing to compare.
+    #[error("no runs to compare")]
+    NoRuns,
+
+    /// Two runs could not be told apart.
+    #[error("two runs are called `{name}`; a comparison needs names that differ")]
+    SameName {
+        /// Their name.
+        name: String,
+    },
+
+    /// Buckets begin one after the other.
+    #[error("edges of buckets must ascend, each above the one before, got {edges:?}")]
+    Edges {
+        /// The edges given.
+        edges: Vec<usize>,
+    },
+
     /// The weights do not fill a `[target, source]` map.
     #[error(
         "an attention map of {target_tokens} target x {source_tokens} source tokens needs {} \

@@ -3,7 +3,7 @@
 //! Here: the layout of one map as text. Which map to draw, and whether the stream is a terminal
 //! that wants colour, is the caller's business.
 
-mod label;
+pub(crate) mod label;
 
 use unicode_width::UnicodeWidthStr;
 

@@ -1,18 +1,20 @@
-//! Held to sacreBLEU: the corpora that `scripts/parity/bleu.py` wrote down with their scores.
+//! Held to sacreBLEU: the corpora that `scripts/parity/{bleu,chrf}.py` wrote down with their scores.
 //!
-//! `REGARD_BLEU_FIXTURE` names another, wider file by the same script.
+//! `REGARD_BLEU_FIXTURE` and `REGARD_CHRF_FIXTURE` name other, wider files by the same scripts.
 
 use regard_eval::bleu::{Bleu, MAX_ORDER};
+use regard_eval::chrf::Chrf;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 #[derive(Deserialize)]
-struct Fixture {
+struct Fixture<C> {
     sacrebleu: String,
-    corpora: Vec<Corpus>,
+    corpora: Vec<C>,
 }
 
 #[derive(Deserialize)]
-struct Corpus {
+struct BleuCorpus {
     name: String,
     lowercase: bool,
     hypotheses: Vec<String>,
@@ -27,14 +29,29 @@ struct Corpus {
     signature: String,
 }
 
+#[derive(Deserialize)]
+struct ChrfCorpus {
+    name: String,
+    lowercase: bool,
+    hypotheses: Vec<String>,
+    references: Vec<String>,
+    score: f64,
+    signature: String,
+}
+
+/// The corpora of the file that the variable names, else of the committed one.
+fn fixture<C: DeserializeOwned>(variable: &str, committed: &str) -> Fixture<C> {
+    let path = std::env::var(variable)
+        .unwrap_or_else(|_| format!("{}/tests/fixtures/{committed}", env!("CARGO_MANIFEST_DIR")));
+    let fixture: Fixture<C> =
+        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert!(!fixture.corpora.is_empty());
+    fixture
+}
+
 #[test]
 fn bleu_equals_sacrebleu_to_1e_9() {
-    let path = std::env::var("REGARD_BLEU_FIXTURE").unwrap_or_else(|_| {
-        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/bleu.json").to_owned()
-    });
-    let fixture: Fixture = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    assert!(!fixture.corpora.is_empty());
-
+    let fixture: Fixture<BleuCorpus> = fixture("REGARD_BLEU_FIXTURE", "bleu.json");
     for corpus in &fixture.corpora {
         let bleu = Bleu::default().with_lowercase(corpus.lowercase);
         let score = bleu.corpus(&corpus.hypotheses, &corpus.references).unwrap();
@@ -73,5 +90,25 @@ fn bleu_equals_sacrebleu_to_1e_9() {
                 "{name:?} differs by {difference:e}"
             );
         }
+    }
+}
+
+#[test]
+fn chrf_equals_sacrebleu_to_1e_9() {
+    let fixture: Fixture<ChrfCorpus> = fixture("REGARD_CHRF_FIXTURE", "chrf.json");
+    for corpus in &fixture.corpora {
+        let chrf = Chrf::default().with_lowercase(corpus.lowercase);
+        let score = chrf.corpus(&corpus.hypotheses, &corpus.references).unwrap();
+        let difference = score.score - corpus.score;
+        let name = &corpus.name;
+        assert!(
+            difference.abs() < 1e-9,
+            "{name:?} differs by {difference:e}"
+        );
+        let version = concat!("regard-", env!("CARGO_PKG_VERSION"));
+        assert_eq!(
+            score.signature.replace(version, &fixture.sacrebleu),
+            corpus.signature
+        );
     }
 }

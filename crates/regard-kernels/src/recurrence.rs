@@ -10,6 +10,8 @@ pub use attentive::{AdditiveWeights, AttendedMemory, AttentiveStates, attentive_
 pub use cell::RecurrentCell;
 
 use crate::Sequences;
+#[cfg(feature = "flex")]
+use crate::{flex, linear::bias_operand};
 use steps::Steps;
 
 /// In which order a recurrent network reads.
@@ -95,6 +97,15 @@ pub fn recurrence(
     direction: Direction,
 ) -> Tensor<2> {
     check("recurrence", cell, &x, &start, &weights, sequences);
+    #[cfg(feature = "flex")]
+    if let Some(operands) = operands(&x, &start, &weights) {
+        let op = flex::RecurrenceOp {
+            cell,
+            sequences: sequences.clone(),
+            direction,
+        };
+        return flex::apply(op, operands);
+    }
     let steps = Steps::new(sequences, direction);
     let mut state = steps.sorted(start);
     let mut states = Vec::new();
@@ -104,6 +115,21 @@ pub fn recurrence(
         states.push(state.clone());
     }
     steps.joined(states, &state)
+}
+
+/// What a fused recurrence begins with.
+#[cfg(feature = "flex")]
+fn operands(
+    x: &Tensor<2>,
+    start: &Tensor<2>,
+    weights: &RecurrentWeights,
+) -> Option<[flex::Operand; 4]> {
+    Some([
+        flex::Operand::new(x)?,
+        flex::Operand::new(start)?,
+        flex::Operand::new(&weights.weight)?,
+        bias_operand(weights.candidate_bias.as_ref(), x)?,
+    ])
 }
 
 /// What every recurrence expects of its operands.

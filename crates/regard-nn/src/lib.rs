@@ -30,6 +30,7 @@ mod pass;
 mod positions;
 mod residual;
 mod rnn;
+mod sampling;
 mod seq2seq;
 mod transformer;
 
@@ -73,6 +74,7 @@ pub use rnn::{
     Encoded, LuongAlignment, LuongScoreKind, ReadoutKind, Recurrent, RecurrentConfig,
     RecurrentEncoder, RecurrentEncoderConfig, Rnn, RnnConfig, RnnKind, RnnMemory, RnnState,
 };
+pub use sampling::scheduled_sampling;
 pub use seq2seq::{AttentionKind, AttentionMap, Decoded, Output, Rows, Seq2Seq, Step};
 pub use transformer::{
     PositionKind, ResidualForm, SelfAttentionKind, Transformer, TransformerConfig,

@@ -24,6 +24,10 @@ const MOST_PARAMETERS: f64 = (1_u64 << 31) as f64;
 
 /// A model of some kind. Names of parameters in files leave the variant out.
 #[derive(Module, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one to a model, and it is not moved about"
+)]
 pub enum Model {
     /// An encoder-decoder transformer.
     Transformer(Transformer),

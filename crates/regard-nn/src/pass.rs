@@ -13,6 +13,7 @@ use crate::Layout;
 pub struct Pass {
     draws: Option<Draws>,
     attention: bool,
+    gold: f64,
 }
 
 impl Pass {
@@ -21,6 +22,7 @@ impl Pass {
         Self {
             draws: None,
             attention: false,
+            gold: 1.0,
         }
     }
 
@@ -30,7 +32,20 @@ impl Pass {
         Self {
             draws: Some(Draws { key, first_row }),
             attention: false,
+            gold: 1.0,
         }
+    }
+
+    /// The same pass, in which a decoder reads true tokens with probability `gold` only: see
+    /// [`scheduled_sampling`](crate::scheduled_sampling).
+    #[must_use]
+    pub fn with_gold(self, gold: f64) -> Self {
+        Self { gold, ..self }
+    }
+
+    /// Share of true tokens among what a decoder reads; 1 unless said otherwise.
+    pub fn gold(&self) -> f64 {
+        self.gold
     }
 
     /// The same pass, with attention maps handed back.

@@ -11,7 +11,7 @@ use regard_text::{DataConfig, TokenizerConfig};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{AdamConfig, Schedule, TrainError};
+use crate::{AdamConfig, SamplingConstants, SamplingDecay, Schedule, TrainError};
 
 /// The `[train]` section.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,14 @@ pub struct TrainConfig {
     pub clip_norm: f64,
     /// Share of the target's probability that is spread over all classes, in `[0, 1)`. Default 0.1.
     pub label_smoothing: f64,
+    /// How the share of true tokens among what the decoder reads falls: scheduled sampling. Default `none`: teacher forcing.
+    pub scheduled_sampling: SamplingDecay,
+    /// k of the decay; with a decay. Default 1 for `linear`, 0.9999 for `exponential`, 1,000 for `inverse_sigmoid`.
+    pub sampling_k: Option<f64>,
+    /// By how much the share falls at each step, from 0; with `linear`. Default 0.0001.
+    pub sampling_slope: Option<f64>,
+    /// Where the share stops falling, in `[0, 1]`; with `linear`. Default 0.
+    pub sampling_floor: Option<f64>,
     /// Batches whose gradients are summed for one update, at least 1. Default 1.
     pub accumulate: usize,
     /// Steps between two lines of the log, at least 1. Default 50.
@@ -65,6 +73,10 @@ impl Default for TrainConfig {
             epsilon: 1e-9,
             clip_norm: 1.0,
             label_smoothing: 0.1,
+            scheduled_sampling: SamplingDecay::None,
+            sampling_k: None,
+            sampling_slope: None,
+            sampling_floor: None,
             accumulate: 1,
             log_every: 50,
             validate_every: 500,
@@ -79,6 +91,17 @@ impl TrainConfig {
     pub fn rate(&self, step: u64) -> f64 {
         self.schedule
             .rate(step, self.learning_rate, self.warmup, self.horizon)
+    }
+
+    /// The share of true tokens that the decoder reads at step `step`, counted from 1.
+    pub fn gold(&self, step: u64) -> f64 {
+        let decay = self.scheduled_sampling;
+        let constants = SamplingConstants {
+            k: self.sampling_k.unwrap_or(decay.default_k()),
+            slope: self.sampling_slope.unwrap_or(1e-4),
+            floor: self.sampling_floor.unwrap_or(0.0),
+        };
+        decay.gold(step, constants)
     }
 
     /// The constants of its optimiser.
@@ -123,6 +146,7 @@ impl TrainConfig {
                 problems.push(format!("{key}: expected a number in [0, 1), got {value}"));
             }
         }
+        problems.extend(self.sampling_problems());
         if i64::try_from(self.seed).is_err() {
             problems.push(format!(
                 "seed: expected at most {}, got {}",
@@ -134,6 +158,54 @@ impl TrainConfig {
             problems.push(format!(
                 "horizon: expected more than warmup = {}, got {}",
                 self.warmup, self.horizon
+            ));
+        }
+        problems
+    }
+}
+
+impl TrainConfig {
+    fn sampling_problems(&self) -> Vec<String> {
+        use SamplingDecay::{Exponential, InverseSigmoid, Linear};
+        let decay = self.scheduled_sampling;
+        let mut problems = Vec::new();
+        let keys = [
+            (
+                "sampling_k",
+                self.sampling_k,
+                &[Linear, Exponential, InverseSigmoid][..],
+            ),
+            ("sampling_slope", self.sampling_slope, &[Linear]),
+            ("sampling_floor", self.sampling_floor, &[Linear]),
+        ];
+        for (key, value, readers) in keys {
+            if value.is_some() && !readers.contains(&decay) {
+                let reader = match readers {
+                    [_] => "`scheduled_sampling = \"linear\"`",
+                    _ => "scheduled sampling",
+                };
+                problems.push(format!("{key}: is read with {reader} only"));
+            }
+        }
+        let (range, is_sound): (_, fn(f64) -> bool) = match decay {
+            SamplingDecay::None | Linear => ("a number above 0", |k| k > 0.0 && k.is_finite()),
+            Exponential => ("a number in (0, 1)", |k| k > 0.0 && k < 1.0),
+            InverseSigmoid => ("a number from 1", |k| k >= 1.0 && k.is_finite()),
+        };
+        if let Some(k) = self.sampling_k.filter(|&k| !is_sound(k)) {
+            problems.push(format!("sampling_k: expected {range}, got {k}"));
+        }
+        if let Some(slope) = self.sampling_slope.filter(|slope| !(*slope >= 0.0)) {
+            problems.push(format!(
+                "sampling_slope: expected a number from 0, got {slope}"
+            ));
+        }
+        if let Some(floor) = self
+            .sampling_floor
+            .filter(|floor| !(0.0..=1.0).contains(floor))
+        {
+            problems.push(format!(
+                "sampling_floor: expected a number in [0, 1], got {floor}"
             ));
         }
         problems
@@ -388,6 +460,41 @@ mod tests {
         for (tie, has_bias) in [("all", false), ("output", false), ("none", true)] {
             assert_eq!(model(tie).output_bias, Some(has_bias), "{tie}");
         }
+    }
+
+    #[test]
+    fn keys_of_scheduled_sampling_fit_their_decay() {
+        let train = |change: &dyn Fn(&mut TrainConfig)| {
+            let mut train = TrainConfig::default();
+            change(&mut train);
+            train.problems()
+        };
+        let none = train(&|train| train.sampling_k = Some(0.5));
+        assert_eq!(none, ["sampling_k: is read with scheduled sampling only"]);
+        let exponential = train(&|train| {
+            train.scheduled_sampling = SamplingDecay::Exponential;
+            train.sampling_k = Some(1.0);
+            train.sampling_floor = Some(0.1);
+        });
+        assert_eq!(
+            exponential,
+            [
+                "sampling_floor: is read with `scheduled_sampling = \"linear\"` only",
+                "sampling_k: expected a number in (0, 1), got 1",
+            ]
+        );
+        let linear = train(&|train| {
+            train.scheduled_sampling = SamplingDecay::Linear;
+            train.sampling_slope = Some(f64::NAN);
+            train.sampling_floor = Some(1.5);
+        });
+        assert_eq!(
+            linear,
+            [
+                "sampling_slope: expected a number from 0, got NaN",
+                "sampling_floor: expected a number in [0, 1], got 1.5",
+            ]
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use regard_decode::write_atomically;
+use regard_decode::{RunDirectory, write_atomically};
 use regard_text::corpus::ReadReport;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,39 @@ pub(crate) struct TimingLine {
     pub(crate) target_tokens_per_second: f64,
     /// High-water resident memory of the process; absent where the system does not tell.
     pub(crate) peak_memory_mib: Option<f64>,
+}
+
+/// What the training of a run cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainingCost {
+    /// Seconds, validation and checkpoints left out.
+    pub seconds: f64,
+    /// Real target tokens per second, as a mean over all of training.
+    pub target_tokens_per_second: f64,
+    /// High-water resident memory of the process that had most, where the system told.
+    pub peak_memory_mib: Option<f64>,
+}
+
+impl TrainingCost {
+    /// What `timing.jsonl` says; `None` if it says nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Damaged`] if the file cannot be read.
+    pub fn read(run: &RunDirectory) -> Result<Option<Self>, TrainError> {
+        let lines: Vec<TimingLine> = read_lines(&run.timing())?;
+        let (mut before, mut tokens) = (0.0, 0.0);
+        for line in &lines {
+            tokens += line.target_tokens_per_second * (line.seconds - before);
+            before = line.seconds;
+        }
+        let peaks = lines.iter().filter_map(|line| line.peak_memory_mib);
+        Ok(lines.last().map(|last| Self {
+            seconds: last.seconds,
+            target_tokens_per_second: tokens / last.seconds.max(f64::MIN_POSITIVE),
+            peak_memory_mib: peaks.reduce(f64::max),
+        }))
+    }
 }
 
 /// Where training stands.
@@ -164,6 +197,25 @@ fn kept_lines(path: &Path, step: u64) -> Result<Vec<String>, TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mean_speed_weighs_lines_by_their_seconds() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = RunDirectory::new(directory.path());
+        assert_eq!(TrainingCost::read(&run).unwrap(), None);
+        // 100 tokens in the first second, 900 in the three after it.
+        let lines = [
+            r#"{"step":1,"seconds":1.0,"target_tokens_per_second":100.0,"peak_memory_mib":70.0}"#,
+            r#"{"step":2,"seconds":4.0,"target_tokens_per_second":300.0,"peak_memory_mib":50.0}"#,
+        ];
+        fs::write(run.timing(), lines.join("\n") + "\n").unwrap();
+        let expected = TrainingCost {
+            seconds: 4.0,
+            target_tokens_per_second: 250.0,
+            peak_memory_mib: Some(70.0),
+        };
+        assert_eq!(TrainingCost::read(&run).unwrap(), Some(expected));
+    }
 
     #[test]
     fn a_reopened_log_forgets_later_steps_and_half_lines() {

@@ -1,7 +1,7 @@
 //! What is minimised.
 
 use burn::module::Module;
-use regard_nn::{Batch, LossSum, Model, Pass, cross_entropy, each_model};
+use regard_nn::{Batch, LossSum, Model, Pass, cross_entropy, each_model, scheduled_sampling};
 
 /// A model's loss on a batch. The trainer knows nothing else of what it trains.
 pub trait Objective {
@@ -14,7 +14,7 @@ pub trait Objective {
     fn loss(&self, model: &Self::Model, batch: &Self::Batch, pass: &Pass) -> LossSum;
 }
 
-/// The next token given the true ones before it, with label smoothing.
+/// The next token given the true ones before it, or, by scheduled sampling, some of the model's own; with label smoothing.
 #[derive(Clone, Copy, Debug)]
 pub struct TeacherForcing {
     /// Share of the target's probability spread over all classes, in `[0, 1)`.
@@ -26,6 +26,13 @@ impl Objective for TeacherForcing {
     type Batch = Batch;
 
     fn loss(&self, model: &Model, batch: &Batch, pass: &Pass) -> LossSum {
-        each_model!(model, model => cross_entropy(model, batch, self.smoothing, pass))
+        each_model!(model, model => {
+            let sampled = (pass.gold() < 1.0).then(|| Batch {
+                target_in: scheduled_sampling(model, batch, pass),
+                ..batch.clone()
+            });
+            let batch = sampled.as_ref().unwrap_or(batch);
+            cross_entropy(model, batch, self.smoothing, pass)
+        })
     }
 }

@@ -78,7 +78,7 @@ impl<O: Objective> Trainer<O> {
         let (mut nats, mut tokens, mut first_row) = (0.0_f64, 0, 0);
         let mut first_broken = None;
         for (place, (batch, rows)) in batches.iter().enumerate() {
-            let pass = Pass::training(key, first_row);
+            let pass = Pass::training(key, first_row).with_gold(self.config.gold(step));
             let loss = self.objective.loss(&self.model, batch, &pass);
             nats += f64::from(loss.nats.into_scalar::<f32>());
             if !nats.is_finite() {

@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateOptions),
     /// Show what a model looks at while it translates a sentence
     Attend(AttendOptions),
+    /// Show what the length of a sentence does to the quality of runs, side by side
+    Compare(CompareOptions),
     /// Say what a run directory holds
     Inspect(InspectOptions),
     /// Measure speed and memory
@@ -164,6 +166,35 @@ pub(crate) struct AttendOptions {
     pub(crate) run: RunOptions,
     /// Sentence to translate [default: a line of standard input]
     pub(crate) sentence: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareOptions {
+    /// Run directories; the last part of each path names the run
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Text to translate, one a line
+    #[arg(long, value_name = "FILE", requires = "reference")]
+    pub(crate) source: Option<PathBuf>,
+    /// Right translations, one a line
+    #[arg(long, value_name = "FILE", requires = "source")]
+    pub(crate) reference: Option<PathBuf>,
+    /// Instead of SOURCE and REFERENCE: one file with a TAB between them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "reference"])]
+    pub(crate) tsv: Option<PathBuf>,
+    /// Words of a source at which buckets begin: 3,11,21 is 3 to 10, 11 to 20, 21 and more; shorter ones have a bucket of
+    /// their own [default: up to six buckets, evenly filled]
+    #[arg(long, value_name = "N,N...", value_delimiter = ',')]
+    pub(crate) edges: Option<Vec<usize>>,
+    /// Write one HTML page with curves, attention side by side and tables
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Weights of every run to use: best, last or a step [default: best, or last where none is]
+    #[arg(long, value_name = "WHICH")]
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

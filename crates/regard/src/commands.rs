@@ -3,6 +3,7 @@
 pub(crate) mod attend;
 pub(crate) mod bench;
 pub(crate) mod check;
+pub(crate) mod compare;
 pub(crate) mod data;
 pub(crate) mod evaluate;
 pub(crate) mod held_out;
@@ -13,12 +14,14 @@ pub(crate) mod translate;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use regard_decode::{Bundle, Checkpoint, DecodeError, Translator};
+use regard_text::TextError;
 use regard_train::RunConfig;
 
 use crate::cli::{Arguments, SetOptions};
 use crate::device;
+use crate::lines::{read_both, read_tsv};
 use crate::output::{complain, count};
 
 /// Reads a configuration with what the command line replaces in it.
@@ -46,6 +49,25 @@ pub(crate) fn load(
         None => Translator::from_run(run, &device),
     };
     translator.map_err(|error: DecodeError| error.into())
+}
+
+/// Sources and references from one file or two, line by line; nothing is dropped or trimmed.
+pub(crate) fn read_pairs(
+    tsv: Option<&Path>,
+    source: Option<&Path>,
+    reference: Option<&Path>,
+) -> Result<(Vec<String>, Vec<String>)> {
+    match (tsv, source, reference) {
+        (Some(tsv), _, _) => {
+            let columns = read_tsv(tsv)?;
+            if columns.0.is_empty() {
+                bail!(TextError::Empty { path: tsv.into() });
+            }
+            Ok(columns)
+        }
+        (None, Some(source), Some(reference)) => read_both(source, reference),
+        _ => bail!("nothing to evaluate on; give --source and --reference, or --tsv"),
+    }
 }
 
 /// Tells of source lines that were cut.

@@ -100,6 +100,23 @@ pub(crate) fn read_tsv(path: &Path) -> Result<(Vec<String>, Vec<String>)> {
     Ok(columns)
 }
 
+/// The lines of two files, which must be as many, and some.
+pub(crate) fn read_both(ours: &Path, reference: &Path) -> Result<(Vec<String>, Vec<String>)> {
+    let (lines, references) = (read(ours)?, read(reference)?);
+    if lines.len() != references.len() {
+        bail!(TextError::LineCounts {
+            source_path: ours.into(),
+            source_lines: lines.len(),
+            target_path: reference.into(),
+            target_lines: references.len(),
+        });
+    }
+    if lines.is_empty() {
+        bail!(TextError::Empty { path: ours.into() });
+    }
+    Ok((lines, references))
+}
+
 /// A file, opened.
 pub(crate) fn open(path: &Path) -> Result<File> {
     File::open(path).with_context(|| format!("cannot read `{}`", path.display()))

@@ -3,13 +3,7 @@
 //! sacreBLEU writes it as four regular expressions. Each of them looks at one character or at two
 //! neighbours, so here they are four passes over characters.
 
-/// What Python's `str.isspace` calls white space.
-///
-/// Unicode's `White_Space` is what [`char::is_whitespace`] tests; Python adds the four information
-/// separators, since their bidirectional class is "separator".
-fn is_python_space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
-}
+use crate::space::is_python_space;
 
 /// ASCII punctuation that always stands alone: all but `'`, `,`, `-` and `.`.
 fn stands_alone(c: char) -> bool {

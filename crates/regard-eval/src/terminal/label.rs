@@ -57,17 +57,17 @@ fn clean(text: &str, space: char) -> String {
 }
 
 /// A token with nothing hidden in it.
-pub(super) fn visible(token: &str) -> String {
+pub(crate) fn visible(token: &str) -> String {
     clean(token, SPACE)
 }
 
 /// A title that keeps its blanks.
-pub(super) fn on_one_line(title: &str) -> String {
+pub(crate) fn on_one_line(title: &str) -> String {
     clean(title, ' ')
 }
 
 /// `text` in at most `limit` columns; an ellipsis takes the place of what is cut.
-pub(super) fn fit(text: &str, limit: usize) -> String {
+pub(crate) fn fit(text: &str, limit: usize) -> String {
     if text.width() <= limit {
         return text.to_owned();
     }

@@ -78,7 +78,7 @@ impl Function for Sigmoid {
 
 /// `1 / (1 + e^-x)` and its derivative; 0 or 1 exactly, and flat, where `|x|` is above 80.
 #[inline(always)]
-fn sigmoid(x: f32) -> [f32; 2] {
+pub(super) fn sigmoid(x: f32) -> [f32; 2] {
     let small = exp(-x.abs());
     let large = 1.0 / (1.0 + small);
     let other = small * large;

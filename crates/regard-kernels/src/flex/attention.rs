@@ -7,13 +7,13 @@ mod backward;
 mod bias;
 mod forward;
 mod problem;
-mod product;
+pub(super) mod product;
 mod rows;
 mod step;
 #[cfg(test)]
 mod tests;
 mod tile;
-mod transpose;
+pub(super) mod transpose;
 mod weights;
 
 use burn::backend::Flex;

@@ -123,6 +123,10 @@ pub fn attentive_recurrence(
     attention.check(memory, [width, gates], sequences);
     let state_width = cell.state_width(width);
 
+    #[cfg(feature = "flex")]
+    if let Some(both) = fused(cell, [&x, &start], &weights, &attention, memory, sequences) {
+        return cut(both, state_width);
+    }
     let steps = Steps::new(sequences, Direction::Forward);
     let looked_at = Looked::new(memory, &steps, sequences.count());
     let mut state = steps.sorted(start);
@@ -145,11 +149,47 @@ pub fn attentive_recurrence(
         [0, state_width + d_memory],
         (&state.device(), state.dtype()),
     );
-    let both = steps.joined(rows, &like);
+    cut(steps.joined(rows, &like), state_width)
+}
+
+/// States and contexts, of both side by side.
+fn cut(both: Tensor<2>, state_width: usize) -> AttentiveStates {
+    let [_, columns] = both.dims();
     AttentiveStates {
         states: both.clone().narrow(1, 0, state_width),
-        contexts: both.narrow(1, state_width, d_memory),
+        contexts: both.narrow(1, state_width, columns - state_width),
     }
+}
+
+#[cfg(feature = "flex")]
+fn fused(
+    cell: RecurrentCell,
+    [x, start]: [&Tensor<2>; 2],
+    weights: &RecurrentWeights,
+    attention: &AdditiveWeights,
+    memory: &AttendedMemory,
+    sequences: &Sequences,
+) -> Option<Tensor<2>> {
+    use crate::flex::{AttentiveOp, Operand, apply};
+
+    let [x, start, weight, bias] = super::operands(x, start, weights)?;
+    let op = AttentiveOp {
+        cell,
+        sequences: sequences.clone(),
+        memory: memory.sequences.clone(),
+    };
+    let operands = [
+        x,
+        start,
+        weight,
+        bias,
+        Operand::new(&attention.query)?,
+        Operand::new(&attention.score)?,
+        Operand::new(&attention.context)?,
+        Operand::new(&memory.keys)?,
+        Operand::new(&memory.values)?,
+    ];
+    Some(apply(op, operands))
 }
 
 impl AdditiveWeights {

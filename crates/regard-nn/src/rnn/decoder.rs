@@ -14,6 +14,10 @@ use crate::{Init, Layout, Pass};
 
 /// A decoder of any kind.
 #[derive(Module, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one to a model, and it is not moved about"
+)]
 pub(super) enum Decoder {
     /// `bottleneck`
     Bottleneck(BottleneckDecoder),

@@ -144,7 +144,7 @@ impl RecurrentEncoder {
             {
                 x = dropout_rows(x, &dropout);
             }
-            let (y, last) = layer.read(x, sequences);
+            let (y, last) = layer.read(&x, sequences);
             x = y;
             finals.push(last);
         }
@@ -154,7 +154,7 @@ impl RecurrentEncoder {
 
 impl EncoderLayer {
     /// What it says of each position, and its final state.
-    fn read(&self, x: Tensor<2>, sequences: &Sequences) -> (Tensor<2>, Tensor<2>) {
+    fn read(&self, x: &Tensor<2>, sequences: &Sequences) -> (Tensor<2>, Tensor<2>) {
         let directions = [
             (Some(&self.forward), Direction::Forward),
             (self.backward.as_ref(), Direction::Backward),

@@ -30,6 +30,10 @@ pub(super) struct LuongDecoder {
 }
 
 #[derive(Module, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one to a model, and it is not moved about"
+)]
 enum Attention {
     Global(LuongAttention),
     Local(LocalAttention),

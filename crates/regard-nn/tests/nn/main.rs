@@ -15,5 +15,6 @@ mod positions;
 mod refusals;
 mod rnn;
 mod rnn_parity;
+mod sampling;
 mod sentences;
 mod transformer;

@@ -23,6 +23,13 @@ pub(crate) fn run(options: &AttendOptions, arguments: &Arguments) -> Result<Exit
     }
     let alignment = load(&options.run.run, options.run.checkpoint, arguments)?.align(&sentence)?;
     warn_of_truncation(usize::from(alignment.truncated), arguments);
+    if alignment.weights.is_empty() && !alignment.target.is_empty() {
+        say(&format!(
+            "`{}` is a model without attention: one vector of fixed size is all it knows of the source, and there is nothing to draw",
+            options.run.run.display()
+        ))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let map = AttentionMap {
         title: "cross-attention of the last layer, mean over heads",
         source: &alignment.source,

@@ -1,23 +1,23 @@
 //! `regard evaluate`
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use regard_eval::bleu::Bleu;
+use regard_eval::chrf::Chrf;
 use regard_eval::exact::exact_match;
-use regard_text::TextError;
 use serde::Serialize;
 
 use crate::cli::{Arguments, EvaluateOptions};
-use crate::commands::{load, warn_of_truncation};
+use crate::commands::{load, read_pairs, warn_of_truncation};
 use crate::failure::CHECK_FAILED;
-use crate::lines::{read, read_tsv};
+use crate::lines::read_both;
 use crate::output::{complain, say};
 
 #[derive(Serialize)]
 struct Evaluation {
     bleu: Score,
+    chrf: Score,
     exact_match: f64,
     sentences: usize,
 }
@@ -33,12 +33,19 @@ pub(crate) fn run(options: &EvaluateOptions, arguments: &Arguments) -> Result<Ex
     let bleu = Bleu::default()
         .with_lowercase(options.lowercase)
         .corpus(&hypotheses, &references)?;
+    let chrf = Chrf::default()
+        .with_lowercase(options.lowercase)
+        .corpus(&hypotheses, &references)?;
     let evaluation = Evaluation {
         exact_match: exact_match(&hypotheses, &references)?,
         sentences: references.len(),
         bleu: Score {
             score: bleu.score,
-            signature: bleu.signature.clone(),
+            signature: bleu.signature,
+        },
+        chrf: Score {
+            score: chrf.score,
+            signature: chrf.signature,
         },
     };
     let printed = print(&evaluation, options.json);
@@ -58,8 +65,9 @@ fn print(evaluation: &Evaluation, json: bool) -> Result<()> {
     if json {
         say(&serde_json::to_string(evaluation)?)?;
     } else {
-        let bleu = &evaluation.bleu;
-        say(&format!("BLEU {:.2} ({})", bleu.score, bleu.signature))?;
+        for (name, score) in [("BLEU", &evaluation.bleu), ("chrF2", &evaluation.chrf)] {
+            say(&format!("{name} {:.2} ({})", score.score, score.signature))?;
+        }
         say(&format!("exact match {:.1} %", evaluation.exact_match))?;
         say(&format!("{} sentences", evaluation.sentences))?;
     }
@@ -75,11 +83,11 @@ fn texts(options: &EvaluateOptions, arguments: &Arguments) -> Result<(Vec<String
             .context("--hypothesis needs --reference")?;
         return read_both(hypothesis, reference);
     }
-    let (sources, references) = match (&options.tsv, &options.source, &options.reference) {
-        (Some(tsv), _, _) => read_tsv(tsv)?,
-        (None, Some(source), Some(reference)) => read_both(source, reference)?,
-        _ => bail!("nothing to evaluate on; give --source and --reference, or --tsv"),
-    };
+    let (sources, references) = read_pairs(
+        options.tsv.as_deref(),
+        options.source.as_deref(),
+        options.reference.as_deref(),
+    )?;
     let run = options
         .run
         .as_ref()
@@ -94,21 +102,4 @@ fn texts(options: &EvaluateOptions, arguments: &Arguments) -> Result<(Vec<String
         .map(|translation| translation.text)
         .collect();
     Ok((hypotheses, references))
-}
-
-/// The lines of two files, which must be as many, and some.
-fn read_both(ours: &Path, reference: &Path) -> Result<(Vec<String>, Vec<String>)> {
-    let (lines, references) = (read(ours)?, read(reference)?);
-    if lines.len() != references.len() {
-        bail!(TextError::LineCounts {
-            source_path: ours.into(),
-            source_lines: lines.len(),
-            target_path: reference.into(),
-            target_lines: references.len(),
-        });
-    }
-    if lines.is_empty() {
-        bail!(TextError::Empty { path: ours.into() });
-    }
-    Ok((lines, references))
 }

@@ -86,46 +86,108 @@ fn train<'a>(assignments: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
 #[test]
 fn every_choice_trains_goes_on_translates_and_shows_its_attention() {
     for choice in CHOICES {
-        let place = Place::new();
         let assignments: Vec<String> = choice.iter().map(|key| format!("model.{key}")).collect();
-        place
-            .run(&train(&assignments, &["--set", "train.steps=2"]))
-            .succeeds();
-        place.run(&train(&assignments, &["--resume"])).succeeds();
-        assert_eq!(
-            place.logged("runs/tiny/log.jsonl"),
-            [1, 2, 3, 4],
-            "{choice:?}"
-        );
-        let resumed = place.read("runs/tiny/checkpoints/step-000004/model.safetensors");
-
-        let whole = Place::new();
-        whole.run(&train(&assignments, &[])).succeeds();
-        let expected = whole.read("runs/tiny/checkpoints/step-000004/model.safetensors");
-        assert!(
-            resumed == expected,
-            "{choice:?}: the weights differ after resuming"
-        );
-
-        // A batch, and a line beyond any learned position.
-        let lines = "a b c\nd e f g h i j k l m n o p q\n\na\n";
-        let translated = place.run_on(&["translate", "runs/tiny"], lines).succeeds();
-        assert_eq!(translated.lines().count(), 4, "{choice:?}");
-        let alone: Vec<String> = lines
-            .lines()
-            .map(|line| {
-                place
-                    .run_on(&["translate", "runs/tiny"], format!("{line}\n"))
-                    .succeeds()
-            })
-            .collect();
-        assert_eq!(
-            translated,
-            alone.concat(),
-            "{choice:?}: a batch is its lines alone"
-        );
-        place.run(&["attend", "runs/tiny", "a b"]).succeeds();
+        check(&assignments, Place::new);
     }
+}
+
+/// Recurrent models, and a share of gold that falls within the four steps.
+#[test]
+fn recurrent_models_train_go_on_translate_and_show_their_attention() {
+    let sampled = "train.scheduled_sampling=exponential";
+    let models: [(&str, &[&str]); 6] = [
+        (
+            "bottleneck",
+            &["model.cell=lstm", "model.bidirectional=false"],
+        ),
+        (
+            "bottleneck",
+            &[
+                "model.feed_summary=false",
+                "model.reverse_source=true",
+                "model.readout=plain",
+            ],
+        ),
+        (
+            "bahdanau",
+            &[sampled, "train.sampling_k=0.5", "model.tie=output"],
+        ),
+        (
+            "bahdanau",
+            &[
+                "model.layers=2",
+                "model.cell=gru_reset_before",
+                "model.d_attention=5",
+            ],
+        ),
+        (
+            "luong",
+            &[sampled, "train.sampling_k=0.6", "model.score=concat"],
+        ),
+        (
+            "luong",
+            &[
+                "model.alignment=predictive",
+                "model.half_width=2",
+                "model.input_feeding=false",
+            ],
+        ),
+    ];
+    for (kind, choice) in models {
+        let recurrent = || {
+            let place = Place::new();
+            let text = place.text("tiny.toml");
+            let (before, model) = text.split_once("[model]").expect("a model");
+            let (_, behind) = model.split_once("[train]").expect("training");
+            let model = format!("[model]\nkind = \"{kind}\"\nd_model = 16\nd_embedding = 12\n\n");
+            place.write("tiny.toml", format!("{before}{model}[train]{behind}"));
+            place
+        };
+        let assignments: Vec<String> = choice.iter().map(|&key| key.to_owned()).collect();
+        check(&assignments, recurrent);
+    }
+}
+
+fn check(choice: &[String], new_place: impl Fn() -> Place) {
+    let place = new_place();
+    place
+        .run(&train(choice, &["--set", "train.steps=2"]))
+        .succeeds();
+    place.run(&train(choice, &["--resume"])).succeeds();
+    assert_eq!(
+        place.logged("runs/tiny/log.jsonl"),
+        [1, 2, 3, 4],
+        "{choice:?}"
+    );
+    let resumed = place.read("runs/tiny/checkpoints/step-000004/model.safetensors");
+
+    let whole = new_place();
+    whole.run(&train(choice, &[])).succeeds();
+    let expected = whole.read("runs/tiny/checkpoints/step-000004/model.safetensors");
+    assert!(
+        resumed == expected,
+        "{choice:?}: the weights differ after resuming"
+    );
+
+    // A batch, and a line beyond any learned position.
+    let lines = "a b c\nd e f g h i j k l m n o p q\n\na\n";
+    let translated = place.run_on(&["translate", "runs/tiny"], lines).succeeds();
+    assert_eq!(translated.lines().count(), 4, "{choice:?}");
+    let alone: Vec<String> = lines
+        .lines()
+        .map(|line| {
+            place
+                .run_on(&["translate", "runs/tiny"], format!("{line}\n"))
+                .succeeds()
+        })
+        .collect();
+    assert_eq!(
+        translated,
+        alone.concat(),
+        "{choice:?}: a batch is its lines alone"
+    );
+    place.run(&["inspect", "runs/tiny"]).succeeds();
+    place.run(&["attend", "runs/tiny", "a b"]).succeeds();
 }
 
 #[test]
@@ -186,6 +248,17 @@ fn what_means_nothing_is_refused_before_the_first_step() {
         &[
             "`model.max_positions`: expected at least 201, for `data.max_length` tokens and one more",
         ],
+    );
+    refused(
+        &["model.kind=bahdanau", "model.layers=0"],
+        &[
+            "`model.n_heads`: unknown key; expected one of d_model",
+            "`model.layers`: expected at least 1, got 0",
+        ],
+    );
+    refused(
+        &["train.scheduled_sampling=linear", "train.sampling_k=-1"],
+        &["`train.sampling_k`: expected a number above 0, got -1"],
     );
     refused(
         &["model.attention=memory", "model.memory_slots=100000000000"],

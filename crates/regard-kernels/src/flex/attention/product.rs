@@ -15,20 +15,20 @@ use super::transpose::PANEL;
 
 /// The left factor of a product; row r of it begins at `data[r * stride]`, or is column r of such rows.
 #[derive(Clone, Copy)]
-pub(super) enum Left<'a> {
+pub(in crate::flex) enum Left<'a> {
     Rows(&'a [f32], usize),
     Columns(&'a [f32], usize),
 }
 
 /// The right factor: rows that begin `stride` apart, or panels of [`transpose`](super::transpose::transpose).
 #[derive(Clone, Copy)]
-pub(super) enum Right<'a> {
+pub(in crate::flex) enum Right<'a> {
     Rows(&'a [f32], usize),
     Panels(&'a [f32]),
 }
 
 /// `output = left right`, or that added to it, where `output` has rows that begin `stride` apart.
-pub(super) fn product(
+pub(in crate::flex) fn product(
     output: &mut [f32],
     stride: usize,
     [rows, columns, depth]: [usize; 3],

@@ -8,14 +8,14 @@
 use pulp::{Arch, Simd, WithSimd};
 
 /// Rows whose transpose stands side by side in a panel.
-pub(super) const PANEL: usize = 16;
+pub(in crate::flex) const PANEL: usize = 16;
 
 /// Turns rows that begin `stride` apart into panels: [`PANEL`] of them, `[PANEL, width]`, become `[width, PANEL]`, the last
 /// filled up with zeros. `spare` has room for one panel.
 ///
 /// The places of a panel's elements have numbers `(row, column)`; one perfect shuffle of its two halves moves the highest
 /// bit of the row behind the lowest of the column, so four of them turn the panel, in long vectors on every machine.
-pub(super) fn transpose(
+pub(in crate::flex) fn transpose(
     data: &[f32],
     stride: usize,
     sizes: [usize; 2],

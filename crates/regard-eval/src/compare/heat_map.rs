@@ -1,0 +1,122 @@
+//! Attention as a grid of cells, as SVG inside a page. Colours are those of the page.
+
+use maud::{Markup, html};
+use unicode_width::UnicodeWidthStr;
+
+use crate::terminal::label::{fit, visible};
+
+/// Columns a label may have.
+const LONGEST_LABEL: usize = 14;
+
+/// Weights below are not drawn: the eye would not see them.
+const FAINTEST: f32 = 0.01;
+
+/// Weights from here on say what they are when pointed at.
+const TOLD: f32 = 0.1;
+
+/// What one target sentence looked at in its source.
+pub(super) struct HeatMap<'a> {
+    /// Unique in the page.
+    pub(super) id: &'a str,
+    pub(super) title: &'a str,
+    /// Columns, S of them.
+    pub(super) source: &'a [String],
+    /// Rows, T of them.
+    pub(super) target: &'a [String],
+    /// `[T, S]`
+    pub(super) weights: &'a [f32],
+}
+
+impl HeatMap<'_> {
+    pub(super) fn draw(&self) -> Markup {
+        let label = |token: &String| fit(&visible(token), LONGEST_LABEL);
+        let source: Vec<String> = self.source.iter().map(label).collect();
+        let target: Vec<String> = self.target.iter().map(label).collect();
+        let size = self.geometry(&source, &target);
+        let Geometry {
+            cell, left, top, ..
+        } = size;
+        let (width, height) = (cell * source.len() as f64, cell * target.len() as f64);
+        let view = format!("0 0 {:.1} {:.1}", size.width, size.height);
+        let (title, description) = (format!("{}-title", self.id), format!("{}-desc", self.id));
+        html! {
+            svg.heat viewBox=(view) width=(format!("{:.0}", size.width)) role="img"
+                font-size=(format!("{:.1}", size.font))
+                aria-labelledby=(format!("{title} {description}")) {
+                title id=(title) { (self.title) }
+                desc id=(description) { (self.description()) }
+                rect.ground x=(format!("{left:.1}")) y=(format!("{top:.1}"))
+                    width=(format!("{width:.1}")) height=(format!("{height:.1}")) {}
+                @for (column, label) in source.iter().enumerate() {
+                    @let x = left + cell * (column as f64 + 0.6);
+                    @let y = top - 4.0;
+                    text.token transform=(format!("translate({x:.1} {y:.1})rotate(-60)")) { (label) }
+                }
+                @for (row, label) in target.iter().enumerate() {
+                    @let y = top + cell * (row as f64 + 0.5);
+                    text.token x=(format!("{:.1}", left - 5.0)) y=(format!("{y:.1}"))
+                        dy="0.35em" text-anchor="end" { (label) }
+                }
+                @for (row, weights) in self.weights.chunks(source.len().max(1)).enumerate() {
+                    @for (column, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight >= FAINTEST) {
+                        @let x = left + cell * column as f64;
+                        @let y = top + cell * row as f64;
+                        rect.weight x=(format!("{x:.1}")) y=(format!("{y:.1}"))
+                            width=(cell) height=(cell) fill-opacity=(format!("{:.2}", weight.min(1.0))) {
+                            @if weight >= TOLD {
+                                title { (target[row]) " \u{2190} " (source[column]) ": " (format!("{weight:.2}")) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn geometry(&self, source: &[String], target: &[String]) -> Geometry {
+        let cell = match source.len().max(target.len()) {
+            ..=12 => 18.0,
+            13..=20 => 15.0,
+            21..=32 => 13.0,
+            _ => 11.0,
+        };
+        let font = f64::clamp(cell * 0.72, 8.5, 12.0);
+        let widest = |labels: &[String]| {
+            let widths = labels.iter().map(|label| label.width());
+            0.6 * font * widths.max().unwrap_or(0) as f64
+        };
+        // Labels of the source rise at 60 degrees, beyond the last column.
+        let rise = widest(source);
+        let (left, top) = (widest(target) + 8.0, 0.87 * rise + font);
+        Geometry {
+            cell,
+            font,
+            left,
+            top,
+            width: left + cell * source.len() as f64 + 0.5 * rise + 2.0,
+            height: top + cell * target.len() as f64 + 2.0,
+        }
+    }
+
+    /// Where each token looked most, for who cannot see it.
+    fn description(&self) -> String {
+        let rows = self
+            .target
+            .iter()
+            .zip(self.weights.chunks(self.source.len().max(1)));
+        let looked = rows.filter_map(|(target, weights)| {
+            let most = (0..weights.len()).max_by(|&a, &b| weights[a].total_cmp(&weights[b]))?;
+            Some(format!("{target} at {}", self.source[most]))
+        });
+        format!("Most weight: {}.", looked.collect::<Vec<_>>().join(", "))
+    }
+}
+
+struct Geometry {
+    cell: f64,
+    font: f64,
+    left: f64,
+    top: f64,
+    width: f64,
+    height: f64,
+}

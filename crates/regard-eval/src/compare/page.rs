@@ -1,0 +1,367 @@
+//! A comparison as one HTML file that needs nothing else: no network, no script, no font.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::chart::{Chart, Curve, Point, sample};
+use super::heat_map::HeatMap;
+use super::{Comparison, Scores, numbers, table};
+use crate::error::EvalError;
+
+/// A sentence, and where each run looked while it translated it.
+#[derive(Debug, Clone)]
+pub struct Example {
+    /// The raw source.
+    pub source: String,
+    /// The right translation.
+    pub reference: String,
+    /// One for each run, in the order of the comparison.
+    pub runs: Vec<ExampleRun>,
+}
+
+/// What a run made of a sentence, and where it looked.
+#[derive(Debug, Clone)]
+pub struct ExampleRun {
+    /// Its translation.
+    pub translation: String,
+    /// Tokens of the source, the columns; S of them.
+    pub source: Vec<String>,
+    /// Tokens of the translation, the rows; T of them.
+    pub target: Vec<String>,
+    /// Weights `[T, S]`; empty for a model without attention.
+    pub weights: Vec<f32>,
+}
+
+const STYLE: &str = include_str!("page.css");
+
+/// Lines of the test set that show something of each end: one from the shortest, the middle and the longest bucket, each
+/// of the median length there.
+pub fn example_lines(comparison: &Comparison, sources: &[String]) -> Vec<usize> {
+    let buckets = &comparison.buckets;
+    let mut chosen = vec![0, buckets.len() / 2, buckets.len() - 1];
+    chosen.dedup();
+    let line = |bucket: usize| {
+        let bucket = &buckets[bucket];
+        let words = |&line: &usize| sources[line].split_whitespace().count();
+        let mut lines: Vec<usize> = (0..sources.len())
+            .filter(|line| (bucket.from..=bucket.to).contains(&words(line)))
+            .collect();
+        // Ties go to the first in the alphabet, so that the order of the lines does not matter.
+        lines.sort_by_key(|line| (words(line), &sources[*line]));
+        lines.get(lines.len() / 2).copied()
+    };
+    chosen.into_iter().filter_map(line).collect()
+}
+
+/// The page: the finding, curves of quality against length, attention side by side, and the tables.
+///
+/// # Errors
+///
+/// [`EvalError::MapShape`] if an example has neither no weights nor T x S of them.
+///
+/// # Panics
+///
+/// If an example has not as many runs as the comparison.
+pub fn html(comparison: &Comparison, examples: &[Example]) -> Result<String, EvalError> {
+    for run in examples.iter().flat_map(|example| &example.runs) {
+        if !run.weights.is_empty() && run.weights.len() != run.source.len() * run.target.len() {
+            return Err(EvalError::MapShape {
+                target_tokens: run.target.len(),
+                source_tokens: run.source.len(),
+                weights: run.weights.len(),
+            });
+        }
+    }
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "Quality by source length: " (names(comparison).join(", ")) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    header {
+                        h1 { "Quality by source length" }
+                        p.finding { (comparison.finding) }
+                    }
+                    (curves(comparison))
+                    @if !examples.is_empty() { (attention(comparison, examples)) }
+                    (scores(comparison))
+                    (facts(comparison))
+                    (foot(comparison))
+                }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+fn names(comparison: &Comparison) -> Vec<&str> {
+    let runs = comparison.runs.iter();
+    runs.map(|run| run.facts.run.as_str()).collect()
+}
+
+/// A run's name behind its line and marker.
+fn key(run: usize, name: &str) -> Markup {
+    html! { span.key { (sample(run)) bdi { (name) } } }
+}
+
+fn curves(comparison: &Comparison) -> Markup {
+    type Pick = fn(&Scores) -> (f64, [f64; 2]);
+    let percent = [0.0, 100.0];
+    let above_one = [1.0, f64::INFINITY];
+    let charts: [(&str, &str, &str, Pick, [f64; 2]); 4] = [
+        (
+            "bleu",
+            "BLEU",
+            "higher is better",
+            |s| (s.bleu, s.bleu_interval),
+            percent,
+        ),
+        (
+            "chrf",
+            "chrF",
+            "higher is better",
+            |s| (s.chrf, s.chrf_interval),
+            percent,
+        ),
+        (
+            "exact-match",
+            "Exact match, %",
+            "higher is better",
+            |s| (s.exact_match, s.exact_match_interval),
+            percent,
+        ),
+        (
+            "perplexity",
+            "Perplexity of the reference",
+            "lower is better",
+            |s| (s.perplexity, s.perplexity_interval),
+            above_one,
+        ),
+    ];
+    let names = names(comparison);
+    html! {
+        section aria-labelledby="curves" {
+            h2 id="curves" { "Scores against length" }
+            p.keys {
+                @for (run, name) in names.iter().enumerate() { (key(run, name)) }
+            }
+            div.charts {
+                @for (id, title, direction, pick, bounds) in charts {
+                    figure {
+                        figcaption { strong { (title) } span.quiet { ", " (direction) } }
+                        (chart(comparison, &names, id, title, pick, bounds).draw())
+                    }
+                }
+            }
+            p.quiet {
+                "Each point is a bucket of sentences, at the mean length of its sources; bands and bars are 95 % bootstrap intervals."
+            }
+        }
+    }
+}
+
+fn chart<'a>(
+    comparison: &Comparison,
+    names: &[&'a str],
+    id: &'a str,
+    title: &'a str,
+    pick: fn(&Scores) -> (f64, [f64; 2]),
+    bounds: [f64; 2],
+) -> Chart<'a> {
+    let curve = |(run, &name): (usize, &&'a str)| Curve {
+        name,
+        points: comparison
+            .buckets
+            .iter()
+            .map(|bucket| {
+                let (y, interval) = pick(&bucket.runs[run].scores);
+                let x = bucket.mean_words;
+                Point { x, y, interval }
+            })
+            .collect(),
+    };
+    Chart {
+        id,
+        title,
+        curves: names.iter().enumerate().map(curve).collect(),
+        bounds,
+        number: if bounds[1].is_infinite() {
+            numbers::perplexity
+        } else {
+            numbers::score
+        },
+    }
+}
+
+fn attention(comparison: &Comparison, examples: &[Example]) -> Markup {
+    let names = names(comparison);
+    html! {
+        section aria-labelledby="attention" {
+            h2 id="attention" { "What each run looked at" }
+            p.quiet.wide {
+                "Rows are tokens of the translation, columns tokens of the source; each row adds up to 1. Weight "
+                span.scale {
+                    "0"
+                    @for step in 0..5 {
+                        span.step style=(format!("--weight:{}", f64::from(step) / 4.0)) {}
+                    }
+                    "1"
+                }
+            }
+            @for (number, example) in examples.iter().enumerate() {
+                (sentence(number, example, &names))
+            }
+        }
+    }
+}
+
+fn sentence(number: usize, example: &Example, names: &[&str]) -> Markup {
+    assert_eq!(
+        example.runs.len(),
+        names.len(),
+        "page: expected one translation of each example for each run"
+    );
+    let tokens = example.runs.iter().map(|run| run.source.len());
+    // Small maps stand side by side; the labels of large ones need room to be read.
+    let least = tokens.max().unwrap_or(0).clamp(14, 30);
+    html! {
+        article.sentence {
+            dl.pair {
+                dt { "source" } dd { bdi { (example.source) } }
+                dt { "reference" } dd { bdi { (example.reference) } }
+            }
+            div.maps style=(format!("--least:{least}rem")) {
+                @for (run, (said, name)) in example.runs.iter().zip(names).enumerate() {
+                    figure.map {
+                        figcaption {
+                            (key(run, name))
+                            p.said {
+                                @if said.translation == example.reference {
+                                    "equals the reference"
+                                } @else if said.translation.is_empty() {
+                                    "says nothing"
+                                } @else {
+                                    bdi { (said.translation) }
+                                }
+                            }
+                        }
+                        @if said.weights.is_empty() {
+                            p.nothing {
+                                "Nothing crosses from the source to this translation but one vector of fixed size, whatever the length: there is no attention to draw."
+                            }
+                        } @else {
+                            div.scroll {
+                                (HeatMap {
+                                    id: &format!("map-{number}-{run}"),
+                                    title: &format!("Attention of {name}"),
+                                    source: &said.source,
+                                    target: &said.target,
+                                    weights: &said.weights,
+                                }.draw())
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn scores(comparison: &Comparison) -> Markup {
+    let whole = comparison.runs.iter();
+    let whole: Vec<_> = whole
+        .map(|run| (run.facts.run.as_str(), &run.scores))
+        .collect();
+    html! {
+        section aria-labelledby="scores" {
+            h2 id="scores" { "Scores" }
+            div.scroll {
+                table {
+                    thead { tr {
+                        th scope="col" { "words" }
+                        th.number scope="col" { "sentences" }
+                        th scope="col" { "run" }
+                        @for name in ["BLEU", "chrF", "exact match, %", "perplexity"] {
+                            th.number scope="col" { (name) }
+                        }
+                    } }
+                    @for bucket in &comparison.buckets {
+                        @let runs = bucket.runs.iter().map(|run| (run.run.as_str(), &run.scores)).collect::<Vec<_>>();
+                        (rows(&numbers::range(bucket.from, bucket.to), bucket.sentences, &runs))
+                    }
+                    (rows("all", comparison.sentences, &whole))
+                }
+            }
+        }
+    }
+}
+
+/// The runs of one bucket.
+fn rows(words: &str, sentences: usize, runs: &[(&str, &Scores)]) -> Markup {
+    html! {
+        tbody {
+            @for (run, (name, scores)) in runs.iter().enumerate() {
+                tr {
+                    @if run == 0 {
+                        th scope="rowgroup" rowspan=(runs.len()) { (words) }
+                        td.number rowspan=(runs.len()) { (numbers::grouped(sentences)) }
+                    }
+                    th.run scope="row" { (key(run, name)) }
+                    @for cell in table::cells(scores) {
+                        @let (value, interval) = cell.split_once(' ').unwrap_or((&cell, ""));
+                        td.number { (value) " " span.quiet { (interval) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn facts(comparison: &Comparison) -> Markup {
+    let rows = table::facts(comparison);
+    html! {
+        section aria-labelledby="runs" {
+            h2 id="runs" { "Runs" }
+            div.scroll {
+                table {
+                    thead { tr {
+                        @for (column, name) in rows[0].iter().enumerate() {
+                            th.number[column > 1] scope="col" { (name) }
+                        }
+                    } }
+                    tbody {
+                        @for (run, row) in rows[1..].iter().enumerate() {
+                            tr {
+                                th.run scope="row" { (key(run, &row[0])) }
+                                td { (row[1]) }
+                                @for cell in &row[2..] { td.number { (cell) } }
+                            }
+                        }
+                    }
+                }
+            }
+            p.quiet {
+                "Training time leaves out validation and checkpoints; tokens are those of the target, padding left out. Decoding speed was measured on this test set, peak memory in training."
+            }
+        }
+    }
+}
+
+fn foot(comparison: &Comparison) -> Markup {
+    let signatures = &comparison.signatures;
+    html! {
+        footer {
+            @for note in &comparison.notes { p { (note) } }
+            dl.signatures {
+                dt { "BLEU" } dd { (signatures.bleu) }
+                dt { "chrF" } dd { (signatures.chrf) }
+                dt { "intervals" } dd { (signatures.intervals) }
+            }
+        }
+    }
+}

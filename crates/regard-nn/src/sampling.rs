@@ -1,0 +1,102 @@
+//! Scheduled sampling: some of what a decoder reads is what it said itself.
+
+use burn::module::Module;
+use burn::tensor::{Int, Tensor, TensorData};
+use regard_kernels::most_probable;
+
+use crate::{Batch, Pass, Seq2Seq, Tokens, device_id};
+
+/// What the decoder reads where teacher forcing gives way: each token, but the first, is the true one with the pass's share
+/// of gold, and else the one that the model finds most probable behind what was chosen before it.
+///
+/// ```text
+/// y~_t = y_t                                       with probability gold
+///        argmax_v p(v | y~_0 .. y~_(t-1), source)  else
+/// ```
+///
+/// # Shapes
+///
+/// The result has the layout of `batch.target_in`. To train, read it in its place: no gradient passes through a choice,
+/// so that the gradient of the loss is that of reading what was chosen.
+///
+/// # Behaviour
+///
+/// - The choices come from the model as it is now, without dropout; whether a token is the true one is drawn by seed, step,
+///   global row and position. With a share of 1, or when evaluating, everything stays as it is.
+/// - Cost: a decoder's steps through the longest target, without gradients. On a GPU each step waits for the host.
+///
+/// # Differences
+///
+/// Paper: the model's token may be drawn from its distribution as well; there the choices are made with dropout on.
+///
+/// # References
+///
+/// Bengio, Vinyals, Jaitly, Shazeer. Scheduled Sampling for Sequence Prediction with Recurrent Neural Networks. 2015.
+/// <https://arxiv.org/abs/1506.03099>
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::Device;
+/// use regard_nn::{
+///     Batch, Init, Key, Pass, RnnConfig, RnnKind, TargetRows, Tokens, scheduled_sampling,
+/// };
+///
+/// let device = Device::flex().autodiff();
+/// let model = RnnConfig { d_model: 4, ..RnnConfig::default() };
+/// let model = model.init(RnnKind::Luong, 9, 9, &Init::new(1, &device));
+/// let target = TargetRows { input: &[2, 5, 6], output: &[5, 6, 3], lengths: &[3] };
+/// let batch = Batch::new(Tokens::new(&[7, 8, 3], &[3], &device), target, &device);
+/// let pass = Pass::training(Key::new(1), 0).with_gold(1.0);
+/// let chosen = scheduled_sampling(&model, &batch, &pass);
+/// assert_eq!(chosen.ids.into_data(), batch.target_in.ids.into_data());
+/// ```
+pub fn scheduled_sampling<M: Seq2Seq + Module>(model: &M, batch: &Batch, pass: &Pass) -> Tokens {
+    let target_in = &batch.target_in;
+    let Some(draws) = pass.draws().filter(|_| pass.gold() < 1.0) else {
+        return target_in.clone();
+    };
+    let draws_of = |row: usize| draws.key.at("gold").nth(draws.first_row + row as u64);
+    let device = target_in.ids.device();
+    let plain = device.clone().without_autodiff();
+    let on_plain = |ids: &Tensor<1, Int>| {
+        let ids = ids.clone().into_data();
+        Tensor::<1, Int>::from_data(ids, &plain)
+    };
+
+    let sequences = target_in.sequences();
+    let gold: Vec<u32> = target_in.ids.clone().into_data().iter::<u32>().collect();
+    let mut chosen = gold.clone();
+    let model = model.valid();
+    let source = Tokens {
+        ids: on_plain(&batch.source.ids),
+        ..batch.source.clone()
+    };
+    let evaluation = Pass::evaluation();
+    let memory = model.encode(&source, &evaluation);
+    let mut state = model.start(&memory);
+    for position in 0..sequences.longest().saturating_sub(1) {
+        // A row that has ended goes on with any token; nothing it says is read.
+        let token = |sequence| {
+            let row = sequences.range(sequence).nth(position);
+            device_id(row.map_or(0, |row| chosen[row]) as usize)
+        };
+        let tokens: Vec<i32> = (0..sequences.count()).map(token).collect();
+        let tokens = TensorData::new(tokens, [sequences.count()]);
+        let tokens = Tensor::<1, Int>::from_data(tokens, &plain);
+        let step = model.step(tokens, &memory, state, &evaluation);
+        state = step.state;
+        let said = most_probable(step.logits, &vec![None; sequences.count()]);
+        for (sequence, (id, _)) in said.into_iter().enumerate() {
+            let next = sequences.range(sequence).nth(position + 1);
+            let is_gold = draws_of(sequence).uniform(position as u64) < pass.gold();
+            if let Some(row) = next.filter(|_| !is_gold) {
+                chosen[row] = id;
+            }
+        }
+    }
+    Tokens {
+        ids: crate::batch::id_vector(&chosen, &device),
+        ..target_in.clone()
+    }
+}

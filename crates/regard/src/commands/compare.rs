@@ -1,0 +1,165 @@
+//! `regard compare`
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use regard_decode::{BundleConfig, RunDirectory, Translator, write_atomically};
+use regard_eval::EvalError;
+use regard_eval::compare::page::{Example, ExampleRun, example_lines, html};
+use regard_eval::compare::table::text;
+use regard_eval::compare::{Facts, Options, Run, Sentence, TestSet, compare};
+use regard_train::TrainingCost;
+
+use crate::cli::{Arguments, CompareOptions};
+use crate::commands::{load, read_pairs, warn_of_truncation};
+use crate::output::{complain, count, say};
+
+/// Seed of the resampling, unless another is asked for.
+const SEED: u64 = 1;
+
+pub(crate) fn run(options: &CompareOptions, arguments: &Arguments) -> Result<ExitCode> {
+    let names = names(&options.runs)?;
+    let (sources, references) = read_pairs(
+        options.tsv.as_deref(),
+        options.source.as_deref(),
+        options.reference.as_deref(),
+    )?;
+    // A wrong name among several is told before the first run is made to translate.
+    for path in &options.runs {
+        RunDirectory::open(path)?;
+    }
+
+    let (mut translators, mut runs) = (Vec::new(), Vec::new());
+    for (path, name) in options.runs.iter().zip(names) {
+        if !arguments.quiet {
+            complain(&format!(
+                "{name}: translating {}",
+                count(sources.len(), "sentence")
+            ));
+        }
+        let translator = load(path, options.checkpoint, arguments)?;
+        let (sentences, tokens_per_second) =
+            translate(&translator, &sources, &references, arguments)?;
+        let facts = facts(path, name, &translator, tokens_per_second)?;
+        runs.push(Run { facts, sentences });
+        translators.push(translator);
+    }
+    let test = TestSet {
+        sources: &sources,
+        references: &references,
+    };
+    let comparison = compare(
+        test,
+        &runs,
+        &Options {
+            edges: options.edges.clone(),
+            seed: arguments.seed.unwrap_or(SEED),
+        },
+    )?;
+    if let Some(path) = &options.html {
+        let examples = example_lines(&comparison, &sources)
+            .into_iter()
+            .map(|line| example(&translators, &sources[line], &references[line]))
+            .collect::<Result<Vec<_>>>()?;
+        write_atomically(path, html(&comparison, &examples)?.as_bytes())?;
+    }
+    if options.json {
+        say(&serde_json::to_string(&comparison)?)?;
+    } else {
+        say(text(&comparison).trim_end())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The last part of each path.
+fn names(runs: &[PathBuf]) -> Result<Vec<String>> {
+    let mut names: Vec<String> = Vec::new();
+    for path in runs {
+        let name = match path.file_name() {
+            Some(name) => name.to_owned(),
+            // `.` and `..` have a name, too.
+            None => fs::canonicalize(path)
+                .with_context(|| format!("cannot read `{}`", path.display()))?
+                .file_name()
+                .unwrap_or(path.as_os_str())
+                .to_owned(),
+        };
+        let name = name.to_string_lossy().into_owned();
+        if names.contains(&name) {
+            bail!(EvalError::SameName { name });
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// What a run says of every source, how well it predicts every reference, and target tokens per second of the former.
+fn translate(
+    translator: &Translator,
+    sources: &[String],
+    references: &[String],
+    arguments: &Arguments,
+) -> Result<(Vec<Sentence>, f64)> {
+    let begun = Instant::now();
+    let translations = translator.translate_batch(sources)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let tokens: usize = translations.iter().map(|line| line.tokens.len()).sum();
+    let truncated = translations.iter().filter(|line| line.truncated).count();
+    warn_of_truncation(truncated, arguments);
+
+    let pairs: Vec<(&String, &String)> = sources.iter().zip(references).collect();
+    let likelihoods = translator.score(&pairs)?;
+    let sentences = translations
+        .into_iter()
+        .zip(likelihoods)
+        .map(|(translation, likelihood)| Sentence {
+            hypothesis: translation.text,
+            nats: likelihood.nats,
+            tokens: likelihood.tokens,
+        })
+        .collect();
+    Ok((sentences, tokens as f64 / seconds))
+}
+
+fn facts(
+    path: &Path,
+    run: String,
+    translator: &Translator,
+    decoding_tokens_per_second: f64,
+) -> Result<Facts> {
+    let directory = RunDirectory::open(path)?;
+    let config = BundleConfig::read(&directory.config())?;
+    let model = serde_json::to_value(&config.model)?;
+    let cost = TrainingCost::read(&directory)?;
+    Ok(Facts {
+        run,
+        model: model["kind"].as_str().unwrap_or_default().to_owned(),
+        parameters: translator.parameters(),
+        training_seconds: cost.map(|cost| cost.seconds),
+        training_tokens_per_second: cost.map(|cost| cost.target_tokens_per_second),
+        decoding_tokens_per_second,
+        peak_memory_mib: cost.and_then(|cost| cost.peak_memory_mib),
+    })
+}
+
+/// Where every run looked while it translated a sentence.
+fn example(translators: &[Translator], source: &str, reference: &str) -> Result<Example> {
+    let runs = translators.iter().map(|translator| {
+        let translation = translator.translate_batch(&[source])?.swap_remove(0).text;
+        let alignment = translator.align(source)?;
+        Ok(ExampleRun {
+            translation,
+            source: alignment.source,
+            target: alignment.target,
+            weights: alignment.weights,
+        })
+    });
+    Ok(Example {
+        source: source.to_owned(),
+        reference: reference.to_owned(),
+        runs: runs.collect::<Result<Vec<_>>>()?,
+    })
+}
