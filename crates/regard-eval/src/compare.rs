@@ -377,9 +377,9 @@ impl Resampled {
 }
 
 /// BLEU, unless a bucket's references hold no 4-gram: then not even they would score.
-fn measure(test: TestSet<'_>, buckets: &[buckets::Lines]) -> Measure {
+fn measure(test: TestSet<'_>, buckets: &[buckets::Sorted]) -> Measure {
     let bleu = Bleu::default();
-    let fits = |bucket: &buckets::Lines| {
+    let fits = |bucket: &buckets::Sorted| {
         let references = bucket.lines.iter().map(|&line| &test.references[line]);
         let statistics = references.map(|line| bleu.line(line, line)).sum();
         bleu.score(&statistics).score > 0.0
@@ -442,4 +442,5 @@ fn notes(measure: Measure, runs: &[Run], empty: &[(usize, Option<usize>)]) -> Ve
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these numbers are exact")]
 mod tests;

@@ -356,6 +356,7 @@ fn ticks([low, high]: [f64; 2], wanted: usize) -> Vec<f64> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these numbers are exact")]
 mod tests {
     use super::*;
 
