@@ -1,6 +1,7 @@
 //! Held to sacreBLEU: the corpora that `scripts/parity/{bleu,chrf}.py` wrote down with their scores.
 //!
 //! `REGARD_BLEU_FIXTURE` and `REGARD_CHRF_FIXTURE` name other, wider files by the same scripts.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use regard_eval::bleu::{Bleu, MAX_ORDER};
 use regard_eval::chrf::Chrf;

@@ -8,7 +8,7 @@ const FEWEST: usize = 20;
 
 /// A bucket and the lines in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Lines {
+pub(super) struct Sorted {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) lines: Vec<usize>,
@@ -20,7 +20,7 @@ pub(super) struct Lines {
 pub(super) fn sort(
     words: &[usize],
     edges: Option<&[usize]>,
-) -> (Vec<Lines>, Vec<(usize, Option<usize>)>) {
+) -> (Vec<Sorted>, Vec<(usize, Option<usize>)>) {
     let mut sorted = words.to_vec();
     sorted.sort_unstable();
     let (shortest, longest) = (sorted[0], sorted[sorted.len() - 1]);
@@ -37,7 +37,7 @@ pub(super) fn sort(
         if lines.is_empty() {
             empty.push((from, end));
         } else {
-            buckets.push(Lines {
+            buckets.push(Sorted {
                 from,
                 to: end.unwrap_or(longest),
                 lines,
@@ -71,7 +71,7 @@ mod tests {
 
     fn ranges(words: &[usize], edges: &[usize]) -> Vec<(usize, usize, usize)> {
         let (buckets, _) = sort(words, Some(edges));
-        let range = |bucket: Lines| (bucket.from, bucket.to, bucket.lines.len());
+        let range = |bucket: Sorted| (bucket.from, bucket.to, bucket.lines.len());
         buckets.into_iter().map(range).collect()
     }
 

@@ -70,7 +70,7 @@ impl Estimate {
 struct Gap<'a> {
     best: &'a str,
     worst: &'a str,
-    gap: Estimate,
+    between: Estimate,
 }
 
 impl Gap<'_> {
@@ -136,9 +136,13 @@ impl Evidence {
                 self.names[0], span.scores[0]
             );
         }
-        let Gap { best, worst, gap } = self.gap(span);
-        if gap.is_sure() {
-            format!("{best} is {} above {worst}", gap.text(measure))
+        let Gap {
+            best,
+            worst,
+            between,
+        } = self.gap(span);
+        if between.is_sure() {
+            format!("{best} is {} above {worst}", between.text(measure))
         } else {
             format!("no two runs differ in {measure} beyond the intervals")
         }
@@ -184,11 +188,11 @@ impl Evidence {
             format!(
                 "{} is {} above {}",
                 gap.best,
-                gap.gap.text(measure),
+                gap.between.text(measure),
                 gap.worst
             )
         };
-        match (short.gap.is_sure(), long.gap.is_sure()) {
+        match (short.between.is_sure(), long.between.is_sure()) {
             (false, false) => format!(
                 "no two runs differ in {measure} beyond the intervals, neither among the shortest nor among the longest"
             ),
@@ -203,9 +207,9 @@ impl Evidence {
             (true, true) if short.names() == long.names() => format!(
                 "{} is {} above {} among the shortest and {} among the longest",
                 short.best,
-                short.gap.text(measure),
+                short.between.text(measure),
                 short.worst,
-                long.gap.text(measure)
+                long.between.text(measure)
             ),
             (true, true) => format!(
                 "among the shortest {}, among the longest {}",
@@ -220,7 +224,7 @@ impl Evidence {
         Gap {
             best: &self.names[best],
             worst: &self.names[worst],
-            gap: Estimate::difference(
+            between: Estimate::difference(
                 span.scores[best] - span.scores[worst],
                 &span.drawn[best],
                 &span.drawn[worst],

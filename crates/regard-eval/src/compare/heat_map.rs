@@ -32,7 +32,7 @@ impl HeatMap<'_> {
         let label = |token: &String| fit(&visible(token), LONGEST_LABEL);
         let source: Vec<String> = self.source.iter().map(label).collect();
         let target: Vec<String> = self.target.iter().map(label).collect();
-        let size = self.geometry(&source, &target);
+        let size = Geometry::of(&source, &target);
         let Geometry {
             cell, left, top, ..
         } = size;
@@ -73,31 +73,6 @@ impl HeatMap<'_> {
         }
     }
 
-    fn geometry(&self, source: &[String], target: &[String]) -> Geometry {
-        let cell = match source.len().max(target.len()) {
-            ..=12 => 18.0,
-            13..=20 => 15.0,
-            21..=32 => 13.0,
-            _ => 11.0,
-        };
-        let font = f64::clamp(cell * 0.72, 8.5, 12.0);
-        let widest = |labels: &[String]| {
-            let widths = labels.iter().map(|label| label.width());
-            0.6 * font * widths.max().unwrap_or(0) as f64
-        };
-        // Labels of the source rise at 60 degrees, beyond the last column.
-        let rise = widest(source);
-        let (left, top) = (widest(target) + 8.0, 0.87 * rise + font);
-        Geometry {
-            cell,
-            font,
-            left,
-            top,
-            width: left + cell * source.len() as f64 + 0.5 * rise + 2.0,
-            height: top + cell * target.len() as f64 + 2.0,
-        }
-    }
-
     /// Where each token looked most, for who cannot see it.
     fn description(&self) -> String {
         let rows = self
@@ -119,4 +94,32 @@ struct Geometry {
     top: f64,
     width: f64,
     height: f64,
+}
+
+impl Geometry {
+    /// Of a map with these labels.
+    fn of(source: &[String], target: &[String]) -> Self {
+        let cell = match source.len().max(target.len()) {
+            ..=12 => 18.0,
+            13..=20 => 15.0,
+            21..=32 => 13.0,
+            _ => 11.0,
+        };
+        let font = f64::clamp(cell * 0.72, 8.5, 12.0);
+        let widest = |labels: &[String]| {
+            let widths = labels.iter().map(|label| label.width());
+            0.6 * font * widths.max().unwrap_or(0) as f64
+        };
+        // Labels of the source rise at 60 degrees, beyond the last column.
+        let rise = widest(source);
+        let (left, top) = (widest(target) + 8.0, 0.87 * rise + font);
+        Self {
+            cell,
+            font,
+            left,
+            top,
+            width: left + cell * source.len() as f64 + 0.5 * rise + 2.0,
+            height: top + cell * target.len() as f64 + 2.0,
+        }
+    }
 }

@@ -10,23 +10,22 @@ use super::{Comparison, Scores, numbers};
 ///
 /// See [`compare`](super::compare()).
 pub fn text(comparison: &Comparison) -> String {
-    let mut out = columns(&scores(comparison), 3);
-    out.push('\n');
-    out.push_str(&columns(&facts(comparison), 2));
-    out.push('\n');
     let signatures = &comparison.signatures;
-    for (name, signature) in [
-        ("BLEU", &signatures.bleu),
-        ("chrF2", &signatures.chrf),
-        ("intervals", &signatures.intervals),
-    ] {
-        out.push_str(&format!("{name} {signature}\n"));
-    }
-    for note in &comparison.notes {
-        out.push_str(&format!("note: {note}\n"));
-    }
-    out.push_str(&format!("\n{}\n", comparison.finding));
-    out
+    let mut parts = vec![
+        columns(&scores(comparison), 3),
+        columns(&facts(comparison), 2),
+        format!(
+            "BLEU {}\nchrF2 {}\nintervals {}\n",
+            signatures.bleu, signatures.chrf, signatures.intervals
+        ),
+    ];
+    let notes = comparison
+        .notes
+        .iter()
+        .map(|note| format!("note: {note}\n"));
+    parts.extend((!comparison.notes.is_empty()).then(|| notes.collect()));
+    parts.push(format!("{}\n", comparison.finding));
+    parts.join("\n")
 }
 
 fn scores(comparison: &Comparison) -> Vec<Vec<String>> {

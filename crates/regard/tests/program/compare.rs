@@ -21,8 +21,9 @@ fn place() -> Place {
         ])
         .succeeds();
     let line = |i: usize| {
-        let letters = (0..2 + i % 5).map(|j| char::from(b'a' + ((i * 5 + j * 3) % 26) as u8));
-        letters.map(String::from).collect::<Vec<_>>().join(" ")
+        let places = (0..2 + i % 5).map(|j| (i * 5 + j * 3) % 26);
+        let letters = places.map(|place| &"abcdefghijklmnopqrstuvwxyz"[place..=place]);
+        letters.collect::<Vec<_>>().join(" ")
     };
     let lines: Vec<String> = (0..60).map(line).collect();
     place.write("source", lines.join("\n") + "\n");
