@@ -181,6 +181,31 @@ pub struct Signatures {
 /// [`EvalError::NoRuns`], [`EvalError::NoLines`], [`EvalError::LineCounts`] if a run or the references
 /// have another number of lines than the sources, [`EvalError::SameName`] if two runs have one name,
 /// [`EvalError::Edges`] if edges do not ascend.
+///
+/// # Example
+///
+/// ```
+/// use regard_eval::compare::{Facts, Options, Run, Sentence, TestSet, compare};
+///
+/// let (sources, references) = (["ein Hund bellt laut .".into()], ["a dog barks loudly .".into()]);
+/// let run = Run {
+///     facts: Facts {
+///         run: "parrot".into(),
+///         model: "transformer".into(),
+///         parameters: 6_112,
+///         training_seconds: None,
+///         training_tokens_per_second: None,
+///         decoding_tokens_per_second: 1_000.0,
+///         peak_memory_mib: None,
+///     },
+///     sentences: vec![Sentence { hypothesis: "a dog barks loudly .".into(), nats: 0.0, tokens: 6 }],
+/// };
+/// let test = TestSet { sources: &sources, references: &references };
+/// let comparison = compare(test, &[run], &Options::default())?;
+/// assert_eq!((comparison.buckets[0].from, comparison.buckets[0].sentences), (5, 1));
+/// assert_eq!(comparison.runs[0].scores.exact_match, 100.0);
+/// # Ok::<(), regard_eval::EvalError>(())
+/// ```
 pub fn compare(
     test: TestSet<'_>,
     runs: &[Run],

@@ -5,10 +5,6 @@ use unicode_width::UnicodeWidthStr;
 use super::{Comparison, Scores, numbers};
 
 /// Scores by length, facts of the runs, signatures, notes and the finding, in columns.
-///
-/// # Example
-///
-/// See [`compare`](super::compare()).
 pub fn text(comparison: &Comparison) -> String {
     let signatures = &comparison.signatures;
     let mut parts = vec![
