@@ -134,17 +134,9 @@ fn recurrent_models_train_go_on_translate_and_show_their_attention() {
         ),
     ];
     for (kind, choice) in models {
-        let recurrent = || {
-            let place = Place::new();
-            let text = place.text("tiny.toml");
-            let (before, model) = text.split_once("[model]").expect("a model");
-            let (_, behind) = model.split_once("[train]").expect("training");
-            let model = format!("[model]\nkind = \"{kind}\"\nd_model = 16\nd_embedding = 12\n\n");
-            place.write("tiny.toml", format!("{before}{model}[train]{behind}"));
-            place
-        };
+        let model = format!("kind = \"{kind}\"\nd_model = 16\nd_embedding = 12\n");
         let assignments: Vec<String> = choice.iter().map(|&key| key.to_owned()).collect();
-        check(&assignments, recurrent);
+        check(&assignments, || Place::with_model(&model));
     }
 }
 

@@ -196,6 +196,31 @@ fn the_page_stands_alone_and_takes_any_text() {
 }
 
 #[test]
+fn a_run_without_attention_says_so_beside_one_with() {
+    let place = Place::with_model("kind = \"bahdanau\"\nd_model = 8\n");
+    place
+        .run(&["train", "tiny.toml", "--run", "runs/attentive"])
+        .succeeds();
+    let text = place.text("tiny.toml").replace("bahdanau", "bottleneck");
+    place.write("tiny.toml", text);
+    place
+        .run(&["train", "tiny.toml", "--run", "runs/fixed"])
+        .succeeds();
+    let files = ["--tsv", "held-out.tsv", "--html", "page.html"];
+    let runs = ["runs/attentive", "runs/fixed"];
+    let table = place.run(&compare(&runs, &files)).succeeds();
+    assert!(
+        table.contains("bottleneck") && table.contains("bahdanau"),
+        "{table}"
+    );
+    let page = place.text("page.html");
+    let without = page.matches("Nothing crosses from the source").count();
+    assert!((1..=3).contains(&without), "once a sentence: {without}");
+    let said = place.run(&["attend", "runs/fixed", "a b"]).succeeds();
+    assert!(said.contains("no attention"), "{said}");
+}
+
+#[test]
 fn runs_with_other_tokenizers_are_compared_and_empty_lines_counted() {
     let place = place();
     let character = ["--run", "letters", "--set", "tokenizer.kind=character"];

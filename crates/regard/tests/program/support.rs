@@ -73,6 +73,16 @@ impl Place {
         place
     }
 
+    /// With another `[model]` in `tiny.toml`.
+    pub(crate) fn with_model(model: &str) -> Self {
+        let place = Self::new();
+        let (before, rest) = TINY.split_once("[model]").expect("a model");
+        let (_, behind) = rest.split_once("[train]").expect("training");
+        let text = format!("{before}[model]\n{model}\n[train]{behind}");
+        place.write("tiny.toml", text);
+        place
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
