@@ -5,6 +5,7 @@ mod attention;
 mod linear;
 mod loss;
 mod pointwise;
+mod recurrence;
 mod rows;
 mod switches;
 mod updates;

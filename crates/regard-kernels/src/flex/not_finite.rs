@@ -145,6 +145,71 @@ fn attention_to_and_with_it() {
 }
 
 #[test]
+fn recurrences() {
+    for cell in [
+        RecurrentCell::Gru,
+        RecurrentCell::GruResetBefore,
+        RecurrentCell::Lstm,
+    ] {
+        let (gates, state) = (2 * cell.gates(), cell.state_width(2));
+        let shapes = [
+            ("x", [1, 5, gates]),
+            ("start", [1, 2, state]),
+            ("weight", [1, 2, gates]),
+            ("query", [1, 2, 3]),
+            ("score", [1, 1, 3]),
+            ("context", [1, 4, gates]),
+            ("keys", [1, 6, 3]),
+            ("values", [1, 6, 4]),
+        ];
+        for (place, (name, shape)) in shapes.into_iter().enumerate() {
+            for special in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                // The composition has padding, which is above a score of -inf.
+                if name == "score" && special.is_infinite() {
+                    continue;
+                }
+                agree(name, special, |device| {
+                    let mut all = shapes.map(|(name, shape)| values(name, shape, device));
+                    let [leaf, poisoned] = poisoned(name, shape, special, device);
+                    all[place] = poisoned;
+                    let [x, start, weight, query, score, context, keys, values] =
+                        all.map(|x| matrix(&x));
+                    let sequences = Sequences::packed(vec![2, 3]);
+                    let weights = RecurrentWeights {
+                        weight,
+                        candidate_bias: None,
+                    };
+                    let plain = recurrence(
+                        cell,
+                        x.clone(),
+                        start.clone(),
+                        weights.clone(),
+                        &sequences,
+                        Direction::Backward,
+                    );
+                    let memory = AttendedMemory {
+                        keys,
+                        values,
+                        sequences: Sequences::packed(vec![2, 4]),
+                    };
+                    let attention = AdditiveWeights {
+                        query,
+                        score: score.squeeze_dim(0),
+                        context,
+                    };
+                    let got = attentive_recurrence(
+                        cell, x, start, weights, attention, &memory, &sequences,
+                    );
+                    let all = Tensor::cat(vec![plain, got.states, got.contexts], 1);
+                    // As of other gates, the slope of an end may be no number in the composition alone.
+                    (all, if special.is_nan() { vec![leaf] } else { vec![] })
+                });
+            }
+        }
+    }
+}
+
+#[test]
 fn cross_entropy() {
     for smoothing in [0.0, 0.1] {
         for special in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {

@@ -135,7 +135,7 @@ impl Unwritten {
     pub(super) fn parts(&mut self, sequences: &Sequences, width: usize) -> Vec<Rows<'_>> {
         let room = &mut self.data.spare_capacity_mut()[..self.size];
         parts(sequences, width, room, |between| {
-            between.fill(MaybeUninit::new(0.0))
+            between.fill(MaybeUninit::new(0.0));
         })
     }
 

@@ -5,10 +5,7 @@ mod reference;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::*;
-use crate::flex::tests::{
-    COMPOSED, agree_on_threads, check_differences, matrix, same_on_threads, values, vector,
-};
+use crate::flex::tests::{COMPOSED, agree_on_threads, check_differences, matrix, values, vector};
 use crate::*;
 use reference::Reference;
 

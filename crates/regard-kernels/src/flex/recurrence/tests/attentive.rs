@@ -36,10 +36,12 @@ impl Case {
             .collect()
     }
 
+    /// Weights whose scores are of the size of 1: far from each other, they leave no more than rounding of their gradients.
     fn attention(all: &[Tensor<3>]) -> AdditiveWeights {
+        let [_, _, a] = all[1].dims();
         AdditiveWeights {
             query: scaled(&all[0]),
-            score: vector(&all[1]) * 4.0,
+            score: vector(&all[1]) * (2.0 / (a as f64).sqrt()),
             context: scaled(&all[2]),
         }
     }
@@ -160,6 +162,38 @@ fn it_is_a_plain_loop_in_single_and_double_precision() {
                 5e-6,
             );
         }
+    }
+}
+
+#[test]
+fn scores_far_apart_and_gates_at_their_ends() {
+    let case = Case {
+        widths: [3, 4, 2],
+        sequences: Sequences::packed(vec![3, 2]),
+        memory: Sequences::packed(vec![5, 4]),
+    };
+    let device = Device::flex().autodiff();
+    for cell in CELLS {
+        // Scores thousands apart, and gates of which most are exactly 0 or 1.
+        let run = || {
+            let mut all = case.operands(cell, &device);
+            let leaves = all.clone();
+            all[1] = all[1].clone() * 1e4;
+            all[5] = all[5].clone() * 300.0;
+            let y = case.both(cell, &all);
+            let gradients = y.clone().sum().backward();
+            let of = |x: &Tensor<3>| doubles(x.grad(&gradients).expect("a gradient"));
+            (
+                doubles(y),
+                doubles(leaves[4].grad(&gradients).expect("a gradient")),
+                leaves.iter().flat_map(of).collect::<Vec<_>>(),
+            )
+        };
+        let ((y, d_values, all), (expected, expected_values, _)) = (run(), composed(run));
+        assert_near(&y, &expected, 2e-6);
+        // One value has it all.
+        assert_near(&d_values, &expected_values, 1e-5);
+        assert!(all.iter().all(|x| x.is_finite()));
     }
 }
 
