@@ -58,8 +58,7 @@ use crate::{
 ///
 /// # Parameters
 ///
-/// With `g` gates (3 or 4), `z` 1 for GRU and 2 for LSTM, and H the width of one direction:
-/// `embedding` as in the [`Transformer`](crate::Transformer); `encoder.layers`, `decoder.layers`: a [`Recurrent`] each;
+/// With `z` 1 for GRU and 2 for LSTM: embeddings as in the [`Transformer`](crate::Transformer); `encoder.layers`, `decoder.layers`: a [`Recurrent`] each;
 /// `bridge`: `z D (z D + 1)` for each layer; `decoder.attention`, `decoder.context`, `decoder.summary`, `decoder.feed`,
 /// `decoder.readout`: maps as in the formulas. [`num_params`](Module::num_params) adds them up.
 ///
@@ -69,13 +68,17 @@ use crate::{
 ///   batch. Steps through a prefix give what [`forward`](Seq2Seq::forward) gives on it.
 /// - Dropout on embeddings, between layers, and on what the output map reads; none between steps.
 /// - `bottleneck` has no attention maps.
-/// - Cost of `forward`: `O((S + T) D^2)` for states, `O(S T D)` for attention, linear in each length.
+/// - [`step`](Seq2Seq::step) is for evaluation: of a pass with draws it would repeat those of one position.
+/// - Cost of `forward`: `O((S + T) D^2)` for states, `O(S T D)` for attention, linear in each length; with input feeding the
+///   backward pass moves `O(T log T D)` numbers besides.
 ///
 /// # Differences
 ///
+/// - All of them: embeddings are multiplied by `sqrt(E)`, as everywhere here; and the bridge's tanh meets the cell of an LSTM, too.
 /// - Sutskever, Vinyals, Le 2014: the state crosses through a map with tanh, and a layer stands before the output map. A
 ///   reversed source begins with its end token.
-/// - Cho et al. 2014: the decoder's start has one direction's state only; here the final states of all.
+/// - Cho et al. 2014: one direction; the summary is a tanh layer over its final state, here the final state itself; and in the
+///   decoder's candidate the reset gate also acts on what the summary adds, here on the state alone.
 /// - Bahdanau, Cho, Bengio 2014: the start comes from both directions, not from the backward one alone; the readout reads
 ///   `s_t`, as their equation 4 has it, where their appendix has `s_(t-1)`; the paper's cell is `gru_reset_before`.
 /// - Luong, Pham, Manning 2015: states cross through a map; the readout has a bias.
@@ -260,7 +263,7 @@ impl Seq2Seq for Rnn {
             summary: last.narrow(1, 0, self.d_model),
             projected: self
                 .decoder
-                .project(source.layout.unflatten(encoded.states)),
+                .project(|| source.layout.unflatten(encoded.states)),
             lengths: source.lengths.clone(),
         }
     }

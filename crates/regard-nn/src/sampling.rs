@@ -23,11 +23,12 @@ use crate::{Batch, Pass, Seq2Seq, Tokens, device_id};
 ///
 /// - The choices come from the model as it is now, without dropout; whether a token is the true one is drawn by seed, step,
 ///   global row and position. With a share of 1, or when evaluating, everything stays as it is.
-/// - Cost: a decoder's steps through the longest target, without gradients. On a GPU each step waits for the host.
+/// - Cost: the encoder, and a decoder's steps up to the last position that is not the true one in any row, without gradients. On
+///   a GPU each step waits for the host.
 ///
 /// # Differences
 ///
-/// Paper: the model's token may be drawn from its distribution as well; there the choices are made with dropout on.
+/// Paper: the model's token may be drawn from its distribution as well.
 ///
 /// # References
 ///
@@ -65,6 +66,19 @@ pub fn scheduled_sampling<M: Seq2Seq + Module>(model: &M, batch: &Batch, pass: &
     };
 
     let sequences = target_in.sequences();
+    let is_gold = |sequence: usize, position: usize| {
+        draws_of(sequence).uniform(position as u64) < pass.gold()
+    };
+    let last_sampled = |sequence: usize| {
+        let positions = 1..sequences.lengths()[sequence].max(1);
+        positions
+            .rev()
+            .find(|&position| !is_gold(sequence, position))
+    };
+    let steps = (0..sequences.count()).filter_map(last_sampled).max();
+    let Some(steps) = steps else {
+        return target_in.clone();
+    };
     let gold: Vec<u32> = target_in.ids.clone().into_data().iter::<u32>().collect();
     let mut chosen = gold.clone();
     let model = model.valid();
@@ -75,7 +89,7 @@ pub fn scheduled_sampling<M: Seq2Seq + Module>(model: &M, batch: &Batch, pass: &
     let evaluation = Pass::evaluation();
     let memory = model.encode(&source, &evaluation);
     let mut state = model.start(&memory);
-    for position in 0..sequences.longest().saturating_sub(1) {
+    for position in 0..steps {
         // A row that has ended goes on with any token; nothing it says is read.
         let token = |sequence| {
             let row = sequences.range(sequence).nth(position);
@@ -89,8 +103,7 @@ pub fn scheduled_sampling<M: Seq2Seq + Module>(model: &M, batch: &Batch, pass: &
         let said = most_probable(step.logits, &vec![None; sequences.count()]);
         for (sequence, (id, _)) in said.into_iter().enumerate() {
             let next = sequences.range(sequence).nth(position + 1);
-            let is_gold = draws_of(sequence).uniform(position as u64) < pass.gold();
-            if let Some(row) = next.filter(|_| !is_gold) {
+            if let Some(row) = next.filter(|_| !is_gold(sequence, position + 1)) {
                 chosen[row] = id;
             }
         }

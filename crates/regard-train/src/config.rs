@@ -93,15 +93,33 @@ impl TrainConfig {
             .rate(step, self.learning_rate, self.warmup, self.horizon)
     }
 
-    /// The share of true tokens that the decoder reads at step `step`, counted from 1.
-    pub fn gold(&self, step: u64) -> f64 {
+    /// The same with every key said that its decay reads.
+    #[must_use]
+    pub fn resolved(self) -> Self {
+        let constants = self.sampling();
         let decay = self.scheduled_sampling;
-        let constants = SamplingConstants {
-            k: self.sampling_k.unwrap_or(decay.default_k()),
+        let is_linear = decay == SamplingDecay::Linear;
+        Self {
+            sampling_k: (decay != SamplingDecay::None).then_some(constants.k),
+            sampling_slope: is_linear.then_some(constants.slope),
+            sampling_floor: is_linear.then_some(constants.floor),
+            ..self
+        }
+    }
+
+    fn sampling(&self) -> SamplingConstants {
+        SamplingConstants {
+            k: self
+                .sampling_k
+                .unwrap_or(self.scheduled_sampling.default_k()),
             slope: self.sampling_slope.unwrap_or(1e-4),
             floor: self.sampling_floor.unwrap_or(0.0),
-        };
-        decay.gold(step, constants)
+        }
+    }
+
+    /// The share of true tokens that the decoder reads at step `step`, counted from 1.
+    pub fn gold(&self, step: u64) -> f64 {
+        self.scheduled_sampling.gold(step, self.sampling())
     }
 
     /// The constants of its optimiser.
@@ -290,6 +308,7 @@ impl RunConfig {
     pub fn resolved(self) -> Self {
         Self {
             model: self.model.resolved(),
+            train: self.train.resolved(),
             ..self
         }
     }
@@ -460,6 +479,15 @@ mod tests {
         for (tie, has_bias) in [("all", false), ("output", false), ("none", true)] {
             assert_eq!(model(tie).output_bias, Some(has_bias), "{tie}");
         }
+    }
+
+    #[test]
+    fn a_run_keeps_the_constants_of_its_decay() {
+        let text = format!("{MINIMAL}[train]\nscheduled_sampling = \"exponential\"\n");
+        let train = config(&text).unwrap().train;
+        assert_eq!(train.sampling_k, Some(0.9999));
+        assert_eq!(train.sampling_floor, None);
+        assert!((train.gold(2) - 0.9998).abs() < 1e-7);
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub struct AttentiveStates {
 ///
 /// # Panics
 ///
-/// If the shapes are not as above.
+/// If the shapes are not as above, or A or D is 0.
 ///
 /// # Differences
 ///
@@ -201,6 +201,8 @@ impl AdditiveWeights {
                 && memory.values.dims()[0] == rows
                 && self.query.dims() == [width, d_attention]
                 && self.score.dims() == [d_attention]
+                && d_attention > 0
+                && d_memory > 0
                 && self.context.dims() == [d_memory, gates]
                 && sequences.count().is_multiple_of(count),
             "attentive_recurrence: expected query [{width}, A], score [A], context [D, {gates}], keys [{rows}, A], values [{rows}, D] and \

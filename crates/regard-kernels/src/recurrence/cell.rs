@@ -33,7 +33,7 @@ use crate::linear;
 ///
 /// # Differences
 ///
-/// - Papers: Cho's GRU resets before the product; Bahdanau's exchanges z and 1 - z, which trains to the same. Hochreiter's
+/// - Papers: Cho's GRU resets before the product (that of his decoder's summary after it, which is none of these); Bahdanau's exchanges z and 1 - z, which trains to the same. Hochreiter's
 ///   LSTM had no forget gate; this is the one of Gers, Schmidhuber and Cummins (2000), without peepholes.
 /// - PyTorch's `GRUCell` resets after; its `LSTMCell` is this LSTM.
 ///

@@ -8,9 +8,10 @@ use super::RnnConfig;
 use super::decoder::{Read, Reading, layers, stacked};
 use super::readout::Readout;
 use super::recurrent::Recurrent;
-use crate::ProjectedMemory;
 use crate::cache::select_rows;
-use crate::{AdditiveAttention, AdditiveAttentionConfig, AttentionMask, Init, Linear};
+use crate::{
+    AdditiveAttention, AdditiveAttentionConfig, AttentionMask, Init, Linear, ProjectedMemory,
+};
 
 /// ```text
 /// c_t = attention(s_(t-1), source)
@@ -46,6 +47,7 @@ impl BahdanauDecoder {
         }
     }
 
+    /// The recurrence scores as `attention` does with one head, without a bias and dropout: as it was made above.
     pub(super) fn project(&self, states: Tensor<3>) -> ProjectedMemory {
         self.attention.project(states)
     }

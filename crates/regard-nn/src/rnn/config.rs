@@ -70,7 +70,8 @@ pub struct RnnConfig {
 
     /// Whether the final state is fed at every step, as Cho's decoder is; with `kind = "bottleneck"`. Default true.
     pub feed_summary: Option<bool>,
-    /// Whether the source is read from its end, as Sutskever's encoder does; with `kind = "bottleneck"`. Default false.
+    /// Whether the source is read from its end, as Sutskever's encoder does; with `kind = "bottleneck"`, and true with
+    /// `bidirectional = false` only: two directions read both ways already. Default false.
     pub reverse_source: Option<bool>,
     /// What stands before the output map; with `kind = "bottleneck"` and `"bahdanau"`. Default `maxout`, as in Bahdanau's
     /// paper.
@@ -212,6 +213,11 @@ impl RnnConfig {
                 self.d_model
             ));
         }
+        if self.bidirectional && self.reverse_source() {
+            problems.push(
+                "reverse_source: with `bidirectional = true` the source is read from both ends; expected false".into(),
+            );
+        }
         for (key, p) in [
             ("dropout", self.dropout),
             ("embedding_dropout", self.embedding_dropout),
@@ -292,7 +298,14 @@ impl RnnConfig {
         let between = match kind {
             RnnKind::Bottleneck => gates * d * d,
             RnnKind::Bahdanau => attention + gates * d * d,
-            RnnKind::Luong => attention + gates * d * e,
+            RnnKind::Luong => {
+                let score = match self.score() {
+                    LuongScore::Dot => 0.0,
+                    LuongScore::General => d * d,
+                    LuongScore::Concat { .. } => attention,
+                };
+                score + gates * d * e
+            }
         };
         let readout = 2.0 * e * (2.0 * d + e);
         embeddings * size(vocabulary) * e + encoder + decoder + bridge + between + readout

@@ -9,8 +9,7 @@ use super::bottleneck::BottleneckDecoder;
 use super::luong::LuongDecoder;
 use super::recurrent::{Recurrent, RecurrentConfig};
 use super::{RnnConfig, RnnKind, RnnMemory, RnnState};
-use crate::ProjectedMemory;
-use crate::{Init, Layout, Pass};
+use crate::{Init, Layout, Pass, ProjectedMemory};
 
 /// A decoder of any kind.
 #[derive(Module, Debug)]
@@ -58,11 +57,11 @@ impl Decoder {
     }
 
     /// What is looked at of the encoder's states `[B, S, D]`.
-    pub(super) fn project(&self, states: Tensor<3>) -> Option<ProjectedMemory> {
+    pub(super) fn project(&self, states: impl FnOnce() -> Tensor<3>) -> Option<ProjectedMemory> {
         match self {
             Self::Bottleneck(_) => None,
-            Self::Bahdanau(decoder) => Some(decoder.project(states)),
-            Self::Luong(decoder) => Some(decoder.project(states)),
+            Self::Bahdanau(decoder) => Some(decoder.project(states())),
+            Self::Luong(decoder) => Some(decoder.project(states())),
         }
     }
 

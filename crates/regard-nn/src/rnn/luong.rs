@@ -8,10 +8,9 @@ use super::decoder::{Read, Reading, layers, stacked};
 use super::readout::{Readout, ReadoutKind};
 use super::recurrent::Recurrent;
 use super::{LuongAlignment, RnnConfig};
-use crate::ProjectedMemory;
 use crate::{
     AttentionMask, AttentionOutput, Init, Layout, Linear, LocalAlignment, LocalAttention,
-    LocalAttentionConfig, LuongAttention, LuongAttentionConfig, Pass,
+    LocalAttentionConfig, LuongAttention, LuongAttentionConfig, ProjectedMemory,
 };
 
 /// ```text
@@ -154,16 +153,14 @@ impl LuongDecoder {
 
     /// What is said in states `[N, D]` of the last layer, `[N, E]`, and where they look.
     fn say(&self, top: Tensor<2>, reading: &Reading<'_>) -> (Tensor<2>, Option<Tensor<4>>) {
-        let AttentionOutput { context, weights } = self.attend(
-            reading.layout.unflatten(top.clone()),
-            reading,
-            &reading.pass,
-        );
+        let query = reading.layout.unflatten(top.clone());
+        let AttentionOutput { context, weights } = self.attend(query, reading);
         let context = reading.layout.flatten(context);
         (self.readout.forward(top, Some(context), None), weights)
     }
 
-    fn attend(&self, query: Tensor<3>, reading: &Reading<'_>, pass: &Pass) -> AttentionOutput {
+    fn attend(&self, query: Tensor<3>, reading: &Reading<'_>) -> AttentionOutput {
+        let pass = &reading.pass;
         let mask = AttentionMask::key_lengths(reading.memory.lengths.clone());
         let memory = reading.memory.looked_at();
         match &self.attention {

@@ -283,6 +283,12 @@ fn keys_of_other_kinds_are_refused_and_all_problems_come_together() {
         problems.iter().map(key).collect()
     };
     let common = ["layers", "d_model", "dropout"];
+    let turned = RnnConfig {
+        reverse_source: Some(true),
+        ..RnnConfig::default()
+    };
+    let problems = turned.problems(RnnKind::Bottleneck);
+    assert!(problems[0].starts_with("reverse_source: with `bidirectional = true`"));
     let of = |more: &[&'static str]| [&common[..], more].concat();
     assert_eq!(keys(RnnKind::Bottleneck), of(&["score", "half_width"]));
     assert_eq!(

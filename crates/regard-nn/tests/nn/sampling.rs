@@ -59,6 +59,19 @@ fn check<M: Seq2Seq + Module>(name: &str, model: &M, gold: f64) -> usize {
 
     let again = scheduled_sampling(model, &batch, &pass(gold, 0));
     assert_eq!(ids(&again), got, "{name}: the same draws");
+    let padding = Padding {
+        extra: 3,
+        id: 5,
+        computed: true,
+    };
+    let padded = scheduled_sampling(model, &sentences.batch(padding, &device), &pass(gold, 0));
+    let real: Vec<u32> = {
+        let (ids, sequences) = (ids(&padded), padded.sequences());
+        (0..3)
+            .flat_map(|row| ids[sequences.range(row)].to_vec())
+            .collect()
+    };
+    assert_eq!(real, got, "{name}: with padding that is computed");
     let last = self::batch(&sentences.rows(2..3), &device);
     let alone = scheduled_sampling(model, &last, &pass(gold, 2));
     assert_eq!(

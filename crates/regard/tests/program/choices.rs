@@ -105,6 +105,7 @@ fn recurrent_models_train_go_on_translate_and_show_their_attention() {
             &[
                 "model.feed_summary=false",
                 "model.reverse_source=true",
+                "model.bidirectional=false",
                 "model.readout=plain",
             ],
         ),
