@@ -53,7 +53,7 @@ pub struct RecurrentWeights {
 /// # Behaviour
 ///
 /// - Rows of `x` that belong to no sequence are not read; such rows of the result are 0.
-/// - Sequences do not meet: each is what it is alone. With all lengths 1 this is one step of B rows.
+/// - Sequences do not meet: each is what it is alone, on the CPU bit for bit. With all lengths 1 this is one step of B rows.
 /// - The gradient is backpropagation through all positions, not cut off. On the CPU it is one operation, whose weight gradient
 ///   is one product over all positions.
 /// - Cost: `O(N H G)` time, `O(N G)` memory.

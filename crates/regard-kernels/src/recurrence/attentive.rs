@@ -63,7 +63,7 @@ pub struct AttentiveStates {
 /// - B is a multiple of B': sequence b looks at sequence `b / (B / B')` of the memory, as hypotheses of a search do.
 /// - Rows of no sequence are not read and come out as 0. An empty sequence of the memory gives a zero context.
 /// - On the CPU this is one operation that keeps no hidden layer of the scores: its backward pass makes them again.
-/// - Cost: `O(N (H + D) G + N S A)` time; `O(N (G + S))` memory on the CPU, `O(N S A)` elsewhere.
+/// - Cost: `O(N (H + D) G + N S A)` time; `O(N (G + A + D + S))` memory on the CPU, `O(N S A)` elsewhere.
 ///
 /// # Panics
 ///
