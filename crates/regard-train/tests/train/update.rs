@@ -4,11 +4,16 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use regard_decode::{NamedTensor, parameters};
-use regard_nn::{Batch, Init, Model, ModelConfig, TargetRows, Tokens, TransformerConfig};
+use regard_nn::{
+    Batch, Init, Key, Model, ModelConfig, Pass, TargetRows, Tokens, TransformerConfig, each_model,
+    scheduled_sampling,
+};
 use regard_text::SpecialIds;
 use regard_text::batch::HostBatch;
 use regard_text::corpus::Example;
-use regard_train::{Adam, TeacherForcing, TrainConfig, TrainError, Trainer};
+use regard_train::{
+    Adam, Objective, SamplingDecay, TeacherForcing, TrainConfig, TrainError, Trainer,
+};
 
 fn model(dropout: f64) -> Model {
     let config = TransformerConfig {
@@ -108,6 +113,51 @@ fn cutting_a_step_into_batches_changes_nothing_but_rounding() {
             );
         }
     }
+}
+
+#[test]
+fn scheduled_sampling_changes_what_is_read_and_not_how_steps_are_cut() {
+    let examples = examples();
+    let half = TrainConfig {
+        scheduled_sampling: SamplingDecay::Linear,
+        sampling_floor: Some(0.5),
+        sampling_slope: Some(1.0),
+        ..config()
+    };
+    assert!((half.gold(1) - 0.5).abs() < 1e-12);
+    let nats = |config: &TrainConfig, parts: &[&[Example]]| {
+        let trainer = trainer(0.2, config.clone());
+        trainer.update(&batches(parts)).unwrap().1.nats
+    };
+    let whole = nats(&half, &[&examples]);
+    let forced = nats(&config(), &[&examples]);
+    assert!((whole - forced).abs() > 1e-3 * forced, "{whole}, {forced}");
+    for cut in [1, 4] {
+        let parts = nats(&half, &[&examples[..cut], &examples[cut..]]);
+        assert!((whole - parts).abs() < 1e-5 * whole, "{whole}, {parts}");
+    }
+
+    // Without a share of gold, the loss is that of reading what the model says.
+    let device = Device::flex().autodiff();
+    let (batch, _) = batches(&[&examples]).swap_remove(0);
+    let model = model(0.0);
+    let pass = Pass::training(Key::new(1), 0).with_gold(0.0);
+    let loss = |batch: &Batch, pass: &Pass| {
+        let objective = TeacherForcing { smoothing: 0.1 };
+        let loss = objective.loss(&model, batch, pass);
+        loss.objective.into_scalar::<f32>()
+    };
+    let said = each_model!(&model, model => scheduled_sampling(model, &batch, &pass));
+    assert_eq!(said.ids.device(), device);
+    let reading = Batch {
+        target_in: said,
+        ..batch.clone()
+    };
+    let [sampled, read] = [
+        loss(&batch, &pass),
+        loss(&reading, &Pass::training(Key::new(1), 0)),
+    ];
+    assert_eq!(sampled.to_bits(), read.to_bits());
 }
 
 #[test]

@@ -20,11 +20,22 @@ const LARGER: [&str; 12] = [
 
 #[test]
 fn a_run_is_the_same_on_any_number_of_threads() {
-    let place = Place::new();
+    same_on_any_number(&Place::new(), &LARGER);
+}
+
+#[test]
+fn a_recurrent_run_is_the_same_on_any_number_of_threads() {
+    for kind in ["bottleneck", "bahdanau", "luong"] {
+        let place = Place::with_model(&format!("kind = \"{kind}\"\nd_model = 96\n"));
+        same_on_any_number(&place, &LARGER[LARGER.len() - 4..]);
+    }
+}
+
+fn same_on_any_number(place: &Place, larger: &[&str]) {
     let run = |threads: &str| {
         let name = format!("on-{threads}");
         let arguments = ["train", "tiny.toml", "--run", &name, "--threads", threads];
-        place.run(&[&arguments[..], &LARGER].concat()).succeeds();
+        place.run(&[&arguments[..], larger].concat()).succeeds();
         let source = "a b c\nd e f g\nz\n";
         let translation = place
             .run_on(&["translate", &name, "--threads", threads], source)
