@@ -40,6 +40,8 @@ pub struct Sentence {
     pub nats: f64,
     /// Tokens of the reference as the run cuts it, its end included.
     pub tokens: usize,
+    /// Whether the run could not take all of source and reference when it gave that probability.
+    pub truncated: bool,
 }
 
 /// One run: what it is and what it said.
@@ -58,6 +60,8 @@ pub struct Facts {
     pub run: String,
     /// Kind of model.
     pub model: String,
+    /// Which tokenizer cuts its references: where this is the same, they are cut alike.
+    pub target_tokenizer: String,
     /// Numbers that were learned.
     pub parameters: usize,
     /// Seconds of training; `None` where the run does not say.
@@ -77,8 +81,28 @@ pub struct Options {
     /// sources shorter than the first make a bucket of their own. `None` fills up to six buckets
     /// evenly, with 20 sentences or more in each.
     pub edges: Option<Vec<usize>>,
+    /// Whether hypotheses and references are lower-cased before they are compared, in every score but perplexity.
+    pub lowercase: bool,
     /// Seed of the resampling.
     pub seed: u64,
+}
+
+impl Options {
+    /// Refuses what no comparison can be made with, whatever the runs.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError::Edges`] if edges do not ascend.
+    pub fn check(&self) -> Result<(), EvalError> {
+        match self.edges.as_deref() {
+            Some(edges) if edges.is_empty() || !edges.is_sorted_by(|a, b| a < b) => {
+                Err(EvalError::Edges {
+                    edges: edges.to_vec(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Runs side by side.
@@ -162,6 +186,8 @@ pub struct Signatures {
     pub bleu: String,
     /// See [`Chrf::signature`].
     pub chrf: String,
+    /// Whether case counts, in the same style.
+    pub exact_match: String,
     /// The resampling in the same style.
     pub intervals: String,
 }
@@ -174,7 +200,8 @@ pub struct Signatures {
 /// - A given bucket without a sentence is left out, and a note says so.
 /// - Runs are resampled alike in a bucket, so differences between runs are those of a paired bootstrap;
 ///   two buckets are resampled independently. The order of the lines changes nothing.
-/// - The finding speaks of BLEU, or of chrF where the references of a bucket are too short for BLEU.
+/// - The finding speaks of BLEU, or of chrF where the references of a bucket are too short for BLEU. It names a difference
+///   only where the interval leaves out 0 and both ends have 20 sentences or more.
 ///
 /// # Errors
 ///
@@ -192,13 +219,19 @@ pub struct Signatures {
 ///     facts: Facts {
 ///         run: "parrot".into(),
 ///         model: "transformer".into(),
+///         target_tokenizer: "af63dc4c8601ec8c".into(),
 ///         parameters: 6_112,
 ///         training_seconds: None,
 ///         training_tokens_per_second: None,
 ///         decoding_tokens_per_second: 1_000.0,
 ///         peak_memory_mib: None,
 ///     },
-///     sentences: vec![Sentence { hypothesis: "a dog barks loudly .".into(), nats: 0.0, tokens: 6 }],
+///     sentences: vec![Sentence {
+///         hypothesis: "a dog barks loudly .".into(),
+///         nats: 0.0,
+///         tokens: 6,
+///         truncated: false,
+///     }],
 /// };
 /// let test = TestSet { sources: &sources, references: &references };
 /// let comparison = compare(test, &[run], &Options::default())?;
@@ -223,7 +256,8 @@ pub fn compare(
         lines.sort_by_key(|&line| (&test.sources[line], &test.references[line]));
         lines
     };
-    let counted: Vec<Vec<Counts>> = runs.iter().map(|run| count(run, test)).collect();
+    let lowercase = options.lowercase;
+    let counted: Vec<Vec<Counts>> = runs.iter().map(|run| count(run, test, lowercase)).collect();
     let bootstrap = Bootstrap::new(options.seed);
 
     let mut resampled = Vec::new();
@@ -260,7 +294,7 @@ pub fn compare(
     let evidence = evidence(measure, runs, &reports, &resampled);
     Ok(Comparison {
         finding: evidence.sentence(),
-        notes: notes(measure, runs, &empty),
+        notes: notes(measure, runs, &buckets, &empty),
         sentences: words.len(),
         runs: runs
             .iter()
@@ -272,8 +306,9 @@ pub fn compare(
             .collect(),
         buckets: reports,
         signatures: Signatures {
-            bleu: Bleu::default().signature(),
-            chrf: Chrf::default().signature(),
+            bleu: Bleu::default().with_lowercase(lowercase).signature(),
+            chrf: Chrf::default().with_lowercase(lowercase).signature(),
+            exact_match: format!("nrefs:1|case:{}", if lowercase { "lc" } else { "mixed" }),
             intervals: format!(
                 "bootstrap:percentile|level:95|resamples:{}|seed:{}",
                 Bootstrap::RESAMPLES,
@@ -295,15 +330,7 @@ fn check(test: TestSet<'_>, runs: &[Run], options: &Options) -> Result<(), EvalE
             return Err(EvalError::SameName { name: name.clone() });
         }
     }
-    let edges = options.edges.as_deref();
-    match edges {
-        Some(edges) if edges.is_empty() || !edges.is_sorted_by(|a, b| a < b) => {
-            Err(EvalError::Edges {
-                edges: edges.to_vec(),
-            })
-        }
-        _ => Ok(()),
-    }
+    options.check()
 }
 
 /// BLEU, unless a bucket's references hold no 4-gram: then not even they would score.
@@ -338,6 +365,7 @@ fn evidence(
         .map(|(bucket, runs)| Span {
             from: bucket.from,
             to: bucket.to,
+            sentences: bucket.sentences,
             scores: runs.iter().map(|run| score(&run.whole)).collect(),
             drawn: runs
                 .iter()
@@ -348,7 +376,12 @@ fn evidence(
     Evidence::new(measure, names, spans)
 }
 
-fn notes(measure: Measure, runs: &[Run], empty: &[(usize, Option<usize>)]) -> Vec<String> {
+fn notes(
+    measure: Measure,
+    runs: &[Run],
+    buckets: &[buckets::Sorted],
+    empty: &[(usize, Option<usize>)],
+) -> Vec<String> {
     let mut notes = Vec::new();
     for (from, to) in empty {
         let range = to.map_or_else(
@@ -362,12 +395,38 @@ fn notes(measure: Measure, runs: &[Run], empty: &[(usize, Option<usize>)]) -> Ve
             "The references of some bucket are shorter than four words, where BLEU is 0 whatever was said: the finding speaks of chrF.".into(),
         );
     }
-    let tokens = |run: &Run| -> usize { run.sentences.iter().map(|line| line.tokens).sum() };
-    if runs.iter().any(|run| tokens(run) != tokens(&runs[0])) {
+    let mut ends = vec![&buckets[0], &buckets[buckets.len() - 1]];
+    ends.dedup();
+    for end in ends {
+        let sentences = end.lines.len();
+        if sentences < buckets::FEWEST {
+            notes.push(format!(
+                "The bucket of {} has {} of {} needed: nothing is concluded from it.",
+                numbers::words(end.from, end.to),
+                numbers::sentences(sentences),
+                buckets::FEWEST
+            ));
+        }
+    }
+    let tokenizer = |run: &Run| run.facts.target_tokenizer.clone();
+    if runs.iter().any(|run| tokenizer(run) != tokenizer(&runs[0])) {
         notes.push(
             "Perplexity is per token, and these runs cut the references into tokens differently: theirs do not compare.".into(),
         );
     }
+    for run in runs {
+        let truncated = run.sentences.iter().filter(|line| line.truncated).count();
+        if truncated > 0 {
+            notes.push(format!(
+                "The perplexity of {} leaves out the ends of {}: their source or reference is longer than the run takes.",
+                run.facts.run,
+                numbers::sentences(truncated)
+            ));
+        }
+    }
+    notes.push(
+        "Intervals cover the drawing of sentences only: the same model trained with another seed may differ by more.".into(),
+    );
     notes
 }
 
