@@ -205,7 +205,6 @@ fn kept_lines(path: &Path, step: u64) -> Result<Vec<String>, TrainError> {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "these numbers are exact")]
 mod tests {
     use super::*;
     use crate::checkpoint::RunState;
