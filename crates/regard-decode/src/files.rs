@@ -26,6 +26,24 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), DecodeError> {
     })
 }
 
+/// Whether something could be written at `path` now; what stands there stays as it is.
+///
+/// # Errors
+///
+/// [`DecodeError::Write`] if not.
+pub fn check_writable(path: &Path) -> Result<(), DecodeError> {
+    let partial = partial_path(path);
+    let checked = if path.is_dir() {
+        Err(io::ErrorKind::IsADirectory.into())
+    } else {
+        File::create(&partial).and_then(|_| fs::remove_file(&partial))
+    };
+    checked.map_err(|source| DecodeError::Write {
+        path: path.into(),
+        source,
+    })
+}
+
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;

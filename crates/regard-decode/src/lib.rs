@@ -17,7 +17,7 @@ pub use bench::{DecodeBench, DecodeProfile, DecodeSpeed, bench_decode, peak_memo
 pub use bundle::{Bundle, Checkpoint, load_tokenizers};
 pub use config::{BundleConfig, DecodeConfig, check_format, read_model};
 pub use error::DecodeError;
-pub use files::write_atomically;
+pub use files::{check_writable, write_atomically};
 pub use profile::{ProfileLine, profile_lines};
 pub use run::{FORMAT, RunDirectory};
 pub use search::{Hypothesis, TargetLength, greedy};

@@ -45,9 +45,9 @@ pub struct Alignment {
     pub source: Vec<String>,
     /// Tokens of the translation, the end token included if search reached it.
     pub target: Vec<String>,
-    /// One row for each target token, one column for each source token; each row sums to 1. Empty if the model has no
-    /// cross-attention.
-    pub weights: Vec<f32>,
+    /// One row for each target token, one column for each source token; each row sums to at most 1, to less where local
+    /// attention weakens what is far from its window's middle. `None` if the model has no cross-attention.
+    pub weights: Option<Vec<f32>>,
     /// Whether the sentence was longer than `decode.max_source_length`, or than the model has positions, and cut.
     pub truncated: bool,
 }
@@ -94,6 +94,11 @@ impl Translator {
     /// Numbers the model has learned.
     pub fn parameters(&self) -> usize {
         self.model.num_params()
+    }
+
+    /// What cuts its text into tokens.
+    pub fn tokenizers(&self) -> &Tokenizers {
+        &self.tokenizers
     }
 
     /// The translation of each line, in order. Lines are sorted by length into batches on the way.
@@ -143,29 +148,30 @@ impl Translator {
         if !hypothesis.ended {
             target_in.pop();
         }
-        let maps = if target_in.is_empty() {
-            Vec::new()
-        } else {
-            let target_in = Tokens::new(&target_in, &[target_in.len()], &self.device);
-            let pass = Pass::evaluation().with_attention();
-            let (decoded, _) = self.forward(&self.source(&[&ids]), &target_in, &pass);
-            decoded.attention
-        };
-        let last = maps
-            .into_iter()
-            .rev()
-            .find(|map| map.kind == AttentionKind::Cross)
-            .map(|map| map.weights.mean_dim(1).into_data().iter::<f32>().collect());
+        // Whether there is attention shows in a step, which is therefore made even where nothing was said.
+        let rows = target_in.len();
+        if rows == 0 {
+            target_in.push(special.start);
+        }
+        let target_in = Tokens::new(&target_in, &[target_in.len()], &self.device);
+        let pass = Pass::evaluation().with_attention();
+        let (decoded, _) = self.forward(&self.source(&[&ids]), &target_in, &pass);
+        let mut maps = decoded.attention.into_iter().rev();
+        let last = maps.find(|map| map.kind == AttentionKind::Cross);
 
         let end = SpecialIds::TOKENS[3].to_string();
         let mut source = self.tokenizers.source().tokens(&ids);
         source.push(end.clone());
         let mut target = self.tokenizers.target().tokens(&hypothesis.ids);
         target.extend(hypothesis.ended.then_some(end));
+        let weights = last.map(|map| {
+            let weights = map.weights.mean_dim(1).into_data(); // [1, 1, T, S]
+            weights.iter::<f32>().take(rows * source.len()).collect()
+        });
         Ok(Alignment {
             source,
             target,
-            weights: last.unwrap_or_default(),
+            weights,
             truncated,
         })
     }

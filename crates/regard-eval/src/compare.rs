@@ -9,6 +9,7 @@ mod chart;
 mod counts;
 mod finding;
 mod heat_map;
+mod notes;
 mod numbers;
 pub mod page;
 pub mod table;
@@ -21,6 +22,7 @@ use crate::chrf::Chrf;
 use crate::error::{EvalError, check_lines};
 use counts::{Counts, Resampled, count};
 use finding::{Evidence, Measure, Span};
+use notes::notes;
 
 /// What every run was given, line by line.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +42,8 @@ pub struct Sentence {
     pub nats: f64,
     /// Tokens of the reference as the run cuts it, its end included.
     pub tokens: usize,
+    /// Whether the run could not take all of source and reference when it gave that probability.
+    pub truncated: bool,
 }
 
 /// One run: what it is and what it said.
@@ -58,6 +62,8 @@ pub struct Facts {
     pub run: String,
     /// Kind of model.
     pub model: String,
+    /// Which tokenizer cuts its references: where this is the same, they are cut alike.
+    pub target_tokenizer: String,
     /// Numbers that were learned.
     pub parameters: usize,
     /// Seconds of training; `None` where the run does not say.
@@ -77,8 +83,28 @@ pub struct Options {
     /// sources shorter than the first make a bucket of their own. `None` fills up to six buckets
     /// evenly, with 20 sentences or more in each.
     pub edges: Option<Vec<usize>>,
+    /// Whether hypotheses and references are lower-cased before they are compared, in every score but perplexity.
+    pub lowercase: bool,
     /// Seed of the resampling.
     pub seed: u64,
+}
+
+impl Options {
+    /// Refuses what no comparison can be made with, whatever the runs.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError::Edges`] if edges do not ascend.
+    pub fn check(&self) -> Result<(), EvalError> {
+        match self.edges.as_deref() {
+            Some(edges) if edges.is_empty() || !edges.is_sorted_by(|a, b| a < b) => {
+                Err(EvalError::Edges {
+                    edges: edges.to_vec(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Runs side by side.
@@ -162,6 +188,8 @@ pub struct Signatures {
     pub bleu: String,
     /// See [`Chrf::signature`].
     pub chrf: String,
+    /// Whether case counts, in the same style.
+    pub exact_match: String,
     /// The resampling in the same style.
     pub intervals: String,
 }
@@ -174,7 +202,8 @@ pub struct Signatures {
 /// - A given bucket without a sentence is left out, and a note says so.
 /// - Runs are resampled alike in a bucket, so differences between runs are those of a paired bootstrap;
 ///   two buckets are resampled independently. The order of the lines changes nothing.
-/// - The finding speaks of BLEU, or of chrF where the references of a bucket are too short for BLEU.
+/// - The finding speaks of BLEU, or of chrF where the references of a bucket are too short for BLEU. It names a difference
+///   only where the interval leaves out 0 and both ends have 20 sentences or more.
 ///
 /// # Errors
 ///
@@ -192,13 +221,19 @@ pub struct Signatures {
 ///     facts: Facts {
 ///         run: "parrot".into(),
 ///         model: "transformer".into(),
+///         target_tokenizer: "af63dc4c8601ec8c".into(),
 ///         parameters: 6_112,
 ///         training_seconds: None,
 ///         training_tokens_per_second: None,
 ///         decoding_tokens_per_second: 1_000.0,
 ///         peak_memory_mib: None,
 ///     },
-///     sentences: vec![Sentence { hypothesis: "a dog barks loudly .".into(), nats: 0.0, tokens: 6 }],
+///     sentences: vec![Sentence {
+///         hypothesis: "a dog barks loudly .".into(),
+///         nats: 0.0,
+///         tokens: 6,
+///         truncated: false,
+///     }],
 /// };
 /// let test = TestSet { sources: &sources, references: &references };
 /// let comparison = compare(test, &[run], &Options::default())?;
@@ -223,7 +258,8 @@ pub fn compare(
         lines.sort_by_key(|&line| (&test.sources[line], &test.references[line]));
         lines
     };
-    let counted: Vec<Vec<Counts>> = runs.iter().map(|run| count(run, test)).collect();
+    let lowercase = options.lowercase;
+    let counted: Vec<Vec<Counts>> = runs.iter().map(|run| count(run, test, lowercase)).collect();
     let bootstrap = Bootstrap::new(options.seed);
 
     let mut resampled = Vec::new();
@@ -260,7 +296,7 @@ pub fn compare(
     let evidence = evidence(measure, runs, &reports, &resampled);
     Ok(Comparison {
         finding: evidence.sentence(),
-        notes: notes(measure, runs, &empty),
+        notes: notes(measure, runs, &buckets, &empty),
         sentences: words.len(),
         runs: runs
             .iter()
@@ -272,8 +308,9 @@ pub fn compare(
             .collect(),
         buckets: reports,
         signatures: Signatures {
-            bleu: Bleu::default().signature(),
-            chrf: Chrf::default().signature(),
+            bleu: Bleu::default().with_lowercase(lowercase).signature(),
+            chrf: Chrf::default().with_lowercase(lowercase).signature(),
+            exact_match: format!("nrefs:1|case:{}", if lowercase { "lc" } else { "mixed" }),
             intervals: format!(
                 "bootstrap:percentile|level:95|resamples:{}|seed:{}",
                 Bootstrap::RESAMPLES,
@@ -295,15 +332,7 @@ fn check(test: TestSet<'_>, runs: &[Run], options: &Options) -> Result<(), EvalE
             return Err(EvalError::SameName { name: name.clone() });
         }
     }
-    let edges = options.edges.as_deref();
-    match edges {
-        Some(edges) if edges.is_empty() || !edges.is_sorted_by(|a, b| a < b) => {
-            Err(EvalError::Edges {
-                edges: edges.to_vec(),
-            })
-        }
-        _ => Ok(()),
-    }
+    options.check()
 }
 
 /// BLEU, unless a bucket's references hold no 4-gram: then not even they would score.
@@ -338,6 +367,7 @@ fn evidence(
         .map(|(bucket, runs)| Span {
             from: bucket.from,
             to: bucket.to,
+            sentences: bucket.sentences,
             scores: runs.iter().map(|run| score(&run.whole)).collect(),
             drawn: runs
                 .iter()
@@ -346,29 +376,6 @@ fn evidence(
         })
         .collect();
     Evidence::new(measure, names, spans)
-}
-
-fn notes(measure: Measure, runs: &[Run], empty: &[(usize, Option<usize>)]) -> Vec<String> {
-    let mut notes = Vec::new();
-    for (from, to) in empty {
-        let range = to.map_or_else(
-            || format!("{from} words or more"),
-            |to| numbers::words(*from, to),
-        );
-        notes.push(format!("No source has {range}: that bucket is left out."));
-    }
-    if measure == Measure::Chrf {
-        notes.push(
-            "The references of some bucket are shorter than four words, where BLEU is 0 whatever was said: the finding speaks of chrF.".into(),
-        );
-    }
-    let tokens = |run: &Run| -> usize { run.sentences.iter().map(|line| line.tokens).sum() };
-    if runs.iter().any(|run| tokens(run) != tokens(&runs[0])) {
-        notes.push(
-            "Perplexity is per token, and these runs cut the references into tokens differently: theirs do not compare.".into(),
-        );
-    }
-    notes
 }
 
 #[cfg(test)]

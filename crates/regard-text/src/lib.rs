@@ -21,10 +21,12 @@ pub mod data;
 pub mod tokenizer;
 pub mod toy;
 
+mod digest;
 mod error;
 mod special;
 
 pub use data::{CorpusFiles, DataConfig, LongLines};
+pub use digest::digest;
 pub use error::TextError;
 pub use special::SpecialIds;
 pub use tokenizer::{Tokenizer, TokenizerConfig, TokenizerKind, Tokenizers};

@@ -23,8 +23,8 @@ use rayon::prelude::*;
 pub use config::{TokenizerConfig, TokenizerKind};
 pub use files::Tokenizers;
 
-use crate::SpecialIds;
 use crate::error::TextError;
+use crate::{SpecialIds, digest};
 
 /// Begins a word inside a token, where the text has a space.
 const WORD_START: char = '\u{2581}';
@@ -167,6 +167,16 @@ impl Tokenizer {
             Some(rest) if !rest.is_empty() => rest.to_owned(),
             _ => token,
         }
+    }
+
+    /// Which tokenizer this is: tokenizers of equal digest cut every text alike.
+    ///
+    /// # Panics
+    ///
+    /// Never: what was read or trained can be written.
+    pub fn digest(&self) -> String {
+        let json = self.inner.to_string(false).expect("a tokenizer is JSON");
+        digest(json.into_bytes())
     }
 
     /// Number of ids, special ids included: the width of an embedding.

@@ -68,12 +68,24 @@ pub(crate) fn load<M: Module>(
     let directory = run.checkpoint(step);
     let model = load_parameters(model, &run.weights(step))?;
     let adam = Adam::load(config, &model, &optimizer(&directory))?;
-    let path = state(&directory);
+    let state = read_state(run, step)?.ok_or_else(|| TrainError::Damaged {
+        path: state(&directory),
+        reason: "it is missing".into(),
+    })?;
+    Ok((model, adam, state))
+}
+
+/// The state in the checkpoint at `step`; `None` if it has none.
+pub(crate) fn read_state(run: &RunDirectory, step: u64) -> Result<Option<RunState>, TrainError> {
+    let path = state(&run.checkpoint(step));
     let damaged = |reason: String| TrainError::Damaged {
         path: path.clone(),
         reason,
     };
-    let json = std::fs::read(&path).map_err(|error| damaged(error.to_string()))?;
+    let json = match std::fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|error| damaged(error.to_string()))?,
+    };
     let state: RunState =
         serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
     if state.step != step {
@@ -83,7 +95,7 @@ pub(crate) fn load<M: Module>(
         );
         return Err(damaged(reason));
     }
-    Ok((model, adam, state))
+    Ok(Some(state))
 }
 
 /// Removes all but the last `keep` checkpoints and those that `best` and `last` name.

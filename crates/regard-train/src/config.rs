@@ -213,7 +213,10 @@ impl TrainConfig {
         if let Some(k) = self.sampling_k.filter(|&k| !is_sound(k)) {
             problems.push(format!("sampling_k: expected {range}, got {k}"));
         }
-        if let Some(slope) = self.sampling_slope.filter(|slope| !(*slope >= 0.0)) {
+        if let Some(slope) = self
+            .sampling_slope
+            .filter(|slope| slope.is_nan() || *slope < 0.0)
+        {
             problems.push(format!(
                 "sampling_slope: expected a number from 0, got {slope}"
             ));

@@ -59,23 +59,16 @@ pub fn prepare_corpora(
     })
 }
 
-/// A digest of examples and their order: FNV-1a, 64 bits, over lengths and ids.
+/// A digest of examples and their order, over lengths and ids.
 pub(crate) fn digest(examples: &[Example]) -> String {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut add = |value: u64| {
-        for byte in value.to_le_bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    };
-    for example in examples {
-        for side in [&example.source, &example.target] {
-            add(side.len() as u64);
-            for &id in side {
-                add(u64::from(id));
-            }
-        }
-    }
-    format!("{hash:016x}")
+    let sides = examples
+        .iter()
+        .flat_map(|example| [&example.source, &example.target]);
+    let numbers = sides.flat_map(|side| {
+        let ids = side.iter().map(|&id| u64::from(id));
+        std::iter::once(side.len() as u64).chain(ids)
+    });
+    regard_text::digest(numbers.flat_map(u64::to_le_bytes))
 }
 
 /// Moves a host batch to the device.

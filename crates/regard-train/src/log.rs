@@ -4,10 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use regard_decode::{RunDirectory, write_atomically};
+use regard_decode::{Checkpoint, DecodeError, RunDirectory, write_atomically};
 use regard_text::corpus::ReadReport;
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::read_state;
 use crate::{TrainError, Validation};
 
 /// One line of `log.jsonl`: only what a rerun repeats.
@@ -34,34 +35,40 @@ pub(crate) struct TimingLine {
     pub(crate) peak_memory_mib: Option<f64>,
 }
 
-/// What the training of a run cost.
+/// What the training of a run cost up to its last checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrainingCost {
     /// Seconds, validation and checkpoints left out.
     pub seconds: f64,
-    /// Real target tokens per second, as a mean over all of training.
-    pub target_tokens_per_second: f64,
-    /// High-water resident memory of the process that had most, where the system told.
+    /// Real target tokens per second, as a mean over all of training; `None` where the log is missing.
+    pub target_tokens_per_second: Option<f64>,
+    /// High-water resident memory of the process that had most, where a line of `timing.jsonl` tells.
     pub peak_memory_mib: Option<f64>,
 }
 
 impl TrainingCost {
-    /// What `timing.jsonl` says; `None` if it says nothing.
+    /// What the last checkpoint and the logs say; `None` where no checkpoint has a state.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Damaged`] if the file cannot be read.
+    /// [`TrainError::Damaged`] if a file cannot be read.
     pub fn read(run: &RunDirectory) -> Result<Option<Self>, TrainError> {
-        let lines: Vec<TimingLine> = read_lines(&run.timing())?;
-        let (mut before, mut tokens) = (0.0, 0.0);
-        for line in &lines {
-            tokens += line.target_tokens_per_second * (line.seconds - before);
-            before = line.seconds;
-        }
-        let peaks = lines.iter().filter_map(|line| line.peak_memory_mib);
-        Ok(lines.last().map(|last| Self {
-            seconds: last.seconds,
-            target_tokens_per_second: tokens / last.seconds.max(f64::MIN_POSITIVE),
+        let timing: Vec<TimingLine> = read_lines(&run.timing(), u64::MAX)?;
+        let peaks = timing.iter().filter_map(|line| line.peak_memory_mib);
+        let step = match run.find(Checkpoint::Last) {
+            Err(DecodeError::NoCheckpoint { .. }) => return Ok(None),
+            found => found?,
+        };
+        let Some(state) = read_state(run, step)? else {
+            return Ok(None);
+        };
+        // Lines are written every so many steps; the state counts what came behind the last.
+        let logged: Vec<LogLine> = read_lines(&run.log(), step)?;
+        let tokens = logged.iter().map(|line| line.tokens).sum::<usize>() + state.logged_tokens;
+        let speed = tokens as f64 / state.seconds.max(f64::MIN_POSITIVE);
+        Ok(Some(Self {
+            seconds: state.seconds,
+            target_tokens_per_second: run.log().exists().then_some(speed),
             peak_memory_mib: peaks.reduce(f64::max),
         }))
     }
@@ -142,9 +149,12 @@ impl JsonLines {
     }
 }
 
-/// The lines of a file of JSON lines; none if the file is not there.
-pub(crate) fn read_lines<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<T>, TrainError> {
-    kept_lines(path, u64::MAX)?
+/// The lines of a file of JSON lines up to `step`; none if the file is not there.
+pub(crate) fn read_lines<T: for<'de> Deserialize<'de>>(
+    path: &Path,
+    step: u64,
+) -> Result<Vec<T>, TrainError> {
+    kept_lines(path, step)?
         .iter()
         .map(|line| {
             serde_json::from_str(line).map_err(|error| TrainError::Damaged {
@@ -197,24 +207,52 @@ fn kept_lines(path: &Path, step: u64) -> Result<Vec<String>, TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::RunState;
 
     #[test]
-    fn the_mean_speed_weighs_lines_by_their_seconds() {
+    fn the_cost_is_that_of_every_step_up_to_the_last_checkpoint() {
         let directory = tempfile::tempdir().unwrap();
         let run = RunDirectory::new(directory.path());
         assert_eq!(TrainingCost::read(&run).unwrap(), None);
-        // 100 tokens in the first second, 900 in the three after it.
-        let lines = [
-            r#"{"step":1,"seconds":1.0,"target_tokens_per_second":100.0,"peak_memory_mib":70.0}"#,
-            r#"{"step":2,"seconds":4.0,"target_tokens_per_second":300.0,"peak_memory_mib":50.0}"#,
-        ];
-        fs::write(run.timing(), lines.join("\n") + "\n").unwrap();
+        // 100 and 900 tokens in logged steps, 500 behind the last line; step 6 was not kept.
+        let log = [(2, 100), (4, 900), (6, 9_000)].map(|(step, tokens)| {
+            format!(
+                r#"{{"step":{step},"epoch":1,"nats":1.0,"tokens":{tokens},"learning_rate":0.1,"gradient_norm":1.0}}"#
+            )
+        });
+        fs::write(run.log(), log.join("\n") + "\n").unwrap();
+        let timing = [(2, 70.0), (4, 50.0)].map(|(step, peak)| {
+            format!(
+                r#"{{"step":{step},"seconds":1.0,"target_tokens_per_second":1.0,"peak_memory_mib":{peak}}}"#
+            )
+        });
+        fs::write(run.timing(), timing.join("\n") + "\n").unwrap();
+        assert_eq!(
+            TrainingCost::read(&run).unwrap(),
+            None,
+            "without a checkpoint"
+        );
+
+        fs::create_dir_all(run.checkpoint(5)).unwrap();
+        run.point("last", 5).unwrap();
+        assert_eq!(TrainingCost::read(&run).unwrap(), None, "without a state");
+        let state = RunState {
+            step: 5,
+            logged_tokens: 500,
+            seconds: 5.0,
+            ..RunState::default()
+        };
+        let json = serde_json::to_vec(&state).unwrap();
+        fs::write(run.checkpoint(5).join("state.json"), json).unwrap();
         let expected = TrainingCost {
-            seconds: 4.0,
-            target_tokens_per_second: 250.0,
+            seconds: 5.0,
+            target_tokens_per_second: Some(300.0),
             peak_memory_mib: Some(70.0),
         };
         assert_eq!(TrainingCost::read(&run).unwrap(), Some(expected));
+        fs::remove_file(run.log()).unwrap();
+        let cost = TrainingCost::read(&run).unwrap().unwrap();
+        assert_eq!((cost.seconds, cost.target_tokens_per_second), (5.0, None));
     }
 
     #[test]

@@ -383,6 +383,6 @@ impl Validation {
     ///
     /// [`TrainError::Damaged`] if the file cannot be read.
     pub fn read(run: &RunDirectory) -> Result<Vec<Self>, TrainError> {
-        read_lines(&run.validation())
+        read_lines(&run.validation(), u64::MAX)
     }
 }

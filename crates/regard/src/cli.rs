@@ -149,7 +149,7 @@ pub(crate) struct EvaluateOptions {
     /// Instead of SOURCE and REFERENCE: one file with a TAB between them
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "reference", "hypothesis"])]
     pub(crate) tsv: Option<PathBuf>,
-    /// Lower-case both sides before counting
+    /// Lower-case both sides before counting; without it case counts, in exact match, too
     #[arg(long)]
     pub(crate) lowercase: bool,
     /// Print one JSON object
@@ -186,6 +186,9 @@ pub(crate) struct CompareOptions {
     /// their own [default: up to six buckets, evenly filled]
     #[arg(long, value_name = "N,N...", value_delimiter = ',')]
     pub(crate) edges: Option<Vec<usize>>,
+    /// Lower-case translations and references before counting; without it case counts, in exact match, too
+    #[arg(long)]
+    pub(crate) lowercase: bool,
     /// Write one HTML page with curves, attention side by side and tables
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,

@@ -4,7 +4,7 @@
 const MOST: usize = 6;
 
 /// Fewest sentences of such a bucket; with fewer, its intervals say little.
-const FEWEST: usize = 20;
+pub(super) const FEWEST: usize = 20;
 
 /// A bucket and the lines in it.
 #[derive(Debug, Clone, PartialEq, Eq)]

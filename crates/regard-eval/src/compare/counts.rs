@@ -49,9 +49,14 @@ impl Counts {
     }
 }
 
-/// The counts of each line.
-pub(super) fn count(run: &Run, test: TestSet<'_>) -> Vec<Counts> {
-    let (bleu, chrf) = (Bleu::default(), Chrf::default());
+/// The counts of each line, of lower-cased text if `lowercase`.
+pub(super) fn count(run: &Run, test: TestSet<'_>, lowercase: bool) -> Vec<Counts> {
+    let bleu = Bleu::default().with_lowercase(lowercase);
+    let chrf = Chrf::default().with_lowercase(lowercase);
+    let is_equal = |hypothesis: &str, reference: &str| {
+        hypothesis == reference
+            || lowercase && hypothesis.to_lowercase() == reference.to_lowercase()
+    };
     run.sentences
         .iter()
         .zip(test.references)
@@ -59,7 +64,7 @@ pub(super) fn count(run: &Run, test: TestSet<'_>) -> Vec<Counts> {
             bleu: bleu.line(&sentence.hypothesis, reference),
             chrf: chrf.line(&sentence.hypothesis, reference),
             lines: 1,
-            equal: usize::from(sentence.hypothesis == *reference),
+            equal: usize::from(is_equal(&sentence.hypothesis, reference)),
             nats: sentence.nats,
             tokens: sentence.tokens,
         })

@@ -9,6 +9,12 @@ pub(super) fn words(from: usize, to: usize) -> String {
     }
 }
 
+/// `1 sentence`, `1,234 sentences`.
+pub(super) fn sentences(count: usize) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{} sentence{ending}", grouped(count))
+}
+
 /// `5`, `3-10`.
 pub(super) fn range(from: usize, to: usize) -> String {
     if from == to {
@@ -91,6 +97,8 @@ mod tests {
         assert_eq!(words(1, 1), "1 word");
         assert_eq!(words(7, 7), "7 words");
         assert_eq!(words(3, 10), "3 to 10 words");
+        assert_eq!(sentences(1), "1 sentence");
+        assert_eq!(sentences(1_200), "1,200 sentences");
         assert_eq!(range(7, 7), "7");
         assert_eq!(
             [0, 999, 1_000, 1_234_567].map(grouped),

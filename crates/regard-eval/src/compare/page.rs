@@ -27,14 +27,14 @@ pub struct ExampleRun {
     pub source: Vec<String>,
     /// Tokens of the translation, the rows; T of them.
     pub target: Vec<String>,
-    /// Weights `[T, S]`; empty for a model without attention.
-    pub weights: Vec<f32>,
+    /// Weights `[T, S]`; `None` for a model without attention.
+    pub weights: Option<Vec<f32>>,
 }
 
 const STYLE: &str = include_str!("page.css");
 
 /// Lines of the test set that show something of each end: one from the shortest, the middle and the longest bucket, each
-/// of the median length there.
+/// of the median length there. Lines without a word show nothing.
 pub fn example_lines(comparison: &Comparison, sources: &[String]) -> Vec<usize> {
     let buckets = &comparison.buckets;
     let mut chosen = vec![0, buckets.len() / 2, buckets.len() - 1];
@@ -43,7 +43,7 @@ pub fn example_lines(comparison: &Comparison, sources: &[String]) -> Vec<usize> 
         let bucket = &buckets[bucket];
         let words = |&line: &usize| sources[line].split_whitespace().count();
         let mut lines: Vec<usize> = (0..sources.len())
-            .filter(|line| (bucket.from..=bucket.to).contains(&words(line)))
+            .filter(|line| (bucket.from.max(1)..=bucket.to).contains(&words(line)))
             .collect();
         // Ties go to the first in the alphabet, so that the order of the lines does not matter.
         lines.sort_by_key(|line| (words(line), &sources[*line]));
@@ -56,18 +56,20 @@ pub fn example_lines(comparison: &Comparison, sources: &[String]) -> Vec<usize> 
 ///
 /// # Errors
 ///
-/// [`EvalError::MapShape`] if an example has neither no weights nor T x S of them.
+/// [`EvalError::MapShape`] if an example has weights, but not T x S of them.
 ///
 /// # Panics
 ///
 /// If an example has not as many runs as the comparison.
 pub fn html(comparison: &Comparison, examples: &[Example]) -> Result<String, EvalError> {
     for run in examples.iter().flat_map(|example| &example.runs) {
-        if !run.weights.is_empty() && run.weights.len() != run.source.len() * run.target.len() {
+        let (target_tokens, source_tokens) = (run.target.len(), run.source.len());
+        let weights = run.weights.as_ref().map(Vec::len);
+        if let Some(weights) = weights.filter(|&n| n != target_tokens * source_tokens) {
             return Err(EvalError::MapShape {
-                target_tokens: run.target.len(),
-                source_tokens: run.source.len(),
-                weights: run.weights.len(),
+                target_tokens,
+                source_tokens,
+                weights,
             });
         }
     }
@@ -204,7 +206,7 @@ fn attention(comparison: &Comparison, examples: &[Example]) -> Markup {
         section aria-labelledby="attention" {
             h2 id="attention" { "What each run looked at" }
             p.quiet.wide {
-                "Rows are tokens of the translation, columns tokens of the source; each row adds up to 1. Weight "
+                "Rows are tokens of the translation, columns tokens of the source; each row adds up to at most 1. Weight "
                 span.scale {
                     "0"
                     @for step in 0..5 {
@@ -250,20 +252,22 @@ fn sentence(number: usize, example: &Example, names: &[&str]) -> Markup {
                                 }
                             }
                         }
-                        @if said.weights.is_empty() {
-                            p.nothing {
-                                "Nothing crosses from the source to this translation but one vector of fixed size, whatever the length: there is no attention to draw."
-                            }
-                        } @else {
-                            div.scroll {
+                        @match &said.weights {
+                            None => p.nothing {
+                                "Nothing crosses from the source to this translation but vectors whose number and size do not grow with the sentence: there is no attention to draw."
+                            },
+                            Some(weights) if weights.is_empty() => p.nothing {
+                                "No token was said, so none looked anywhere."
+                            },
+                            Some(weights) => div.scroll {
                                 (HeatMap {
                                     id: &format!("map-{number}-{run}"),
                                     title: &format!("Attention of {name}"),
                                     source: &said.source,
                                     target: &said.target,
-                                    weights: &said.weights,
+                                    weights,
                                 }.draw())
-                            }
+                            },
                         }
                     }
                 }
@@ -360,6 +364,7 @@ fn foot(comparison: &Comparison) -> Markup {
             dl.signatures {
                 dt { "BLEU" } dd { (signatures.bleu) }
                 dt { "chrF" } dd { (signatures.chrf) }
+                dt { "exact match" } dd { (signatures.exact_match) }
                 dt { "intervals" } dd { (signatures.intervals) }
             }
         }

@@ -11,8 +11,8 @@ pub fn text(comparison: &Comparison) -> String {
         columns(&scores(comparison), 3),
         columns(&facts(comparison), 2),
         format!(
-            "BLEU {}\nchrF2 {}\nintervals {}\n",
-            signatures.bleu, signatures.chrf, signatures.intervals
+            "BLEU {}\nchrF2 {}\nexact match {}\nintervals {}\n",
+            signatures.bleu, signatures.chrf, signatures.exact_match, signatures.intervals
         ),
     ];
     let notes = comparison

@@ -27,6 +27,7 @@ fn runs_that_forget(lines: usize, reach: &[usize]) -> (Vec<String>, Vec<String>,
                     hypothesis: said.join(" "),
                     nats: 0.1 * words.len() as f64 + wrong as f64,
                     tokens: words.len() + 1,
+                    truncated: false,
                 }
             })
             .collect(),
@@ -39,6 +40,7 @@ fn facts(run: &str) -> Facts {
     Facts {
         run: run.into(),
         model: "transformer".into(),
+        target_tokenizer: "words".into(),
         parameters: 1_294_976,
         training_seconds: Some(102.0),
         training_tokens_per_second: Some(17_530.4),
@@ -66,6 +68,7 @@ fn scores_are_those_of_the_metrics() {
     let options = Options {
         edges: Some(vec![3, 11, 21]),
         seed: 1,
+        ..Options::default()
     };
     let test = TestSet {
         sources: &sources,
@@ -164,6 +167,7 @@ fn short_references_are_judged_by_chrf() {
         hypothesis: "c d".into(),
         nats: 1.0,
         tokens: 3,
+        truncated: false,
     };
     let runs = [Run {
         facts: facts("run"),
@@ -179,27 +183,74 @@ fn short_references_are_judged_by_chrf() {
 }
 
 #[test]
-fn notes_tell_of_empty_buckets_and_other_tokens() {
+fn notes_tell_what_the_numbers_leave_out() {
     let (sources, references, mut runs) = runs_that_forget(30, &[5, 9]);
-    for line in &mut runs[1].sentences {
-        line.tokens *= 2;
-    }
+    // As many tokens, but other ones.
+    runs[1].facts.target_tokenizer = "letters".into();
+    runs[1].sentences[3].truncated = true;
+    runs[1].sentences[7].truncated = true;
     let options = Options {
-        edges: Some(vec![3, 50, 60]),
-        seed: 0,
+        edges: Some(vec![3, 28, 50, 60]),
+        ..Options::default()
     };
     let test = TestSet {
         sources: &sources,
         references: &references,
     };
     let notes = compare(test, &runs, &options).unwrap().notes;
-    for (note, part) in notes
-        .iter()
-        .zip(["50 to 59 words", "60 words or more", "do not compare"])
-    {
+    let expected = [
+        "50 to 59 words",
+        "60 words or more",
+        "The bucket of 28 to 49 words has 5 sentences of 20 needed",
+        "do not compare",
+        "The perplexity of run-1 leaves out the ends of 2 sentences",
+        "another seed",
+    ];
+    for (note, part) in notes.iter().zip(expected) {
         assert!(note.contains(part), "{notes:?}");
     }
-    assert_eq!(notes.len(), 3);
+    assert_eq!(notes.len(), expected.len());
+    // The same tokenizer on both sides, all in one bucket of 30.
+    let (sources, references, runs) = runs_that_forget(30, &[5, 9]);
+    assert_eq!(compared(&sources, &references, &runs).notes.len(), 1);
+}
+
+#[test]
+fn lower_case_is_that_of_the_metrics() {
+    let (sources, references, mut runs) = runs_that_forget(60, &[5, 100]);
+    for line in runs.iter_mut().flat_map(|run| &mut run.sentences) {
+        line.hypothesis = line.hypothesis.to_uppercase();
+    }
+    let with = |lowercase| {
+        let test = TestSet {
+            sources: &sources,
+            references: &references,
+        };
+        let options = Options {
+            lowercase,
+            ..Options::default()
+        };
+        compare(test, &runs, &options).unwrap()
+    };
+    let (mixed, lower) = (with(false), with(true));
+    assert_eq!(mixed.runs[1].scores.exact_match, 0.0);
+    let scores = lower.runs[1].scores;
+    assert_eq!(scores.exact_match, 100.0);
+    assert!(scores.bleu > 99.9 && scores.chrf > 99.9, "{scores:?}");
+    let said: Vec<&String> = runs[0]
+        .sentences
+        .iter()
+        .map(|line| &line.hypothesis)
+        .collect();
+    let chrf = Chrf::default().with_lowercase(true);
+    let chrf = chrf.corpus(&said, &references).unwrap();
+    assert_eq!(lower.runs[0].scores.chrf.to_bits(), chrf.score.to_bits());
+    let signatures = &lower.signatures;
+    assert_eq!(signatures.chrf, chrf.signature);
+    for signature in [&signatures.bleu, &signatures.exact_match] {
+        assert!(signature.contains("case:lc"), "{signature}");
+    }
+    assert_eq!(mixed.signatures.exact_match, "nrefs:1|case:mixed");
 }
 
 #[test]
@@ -210,7 +261,11 @@ fn what_cannot_be_compared_is_refused() {
             sources,
             references: &references,
         };
-        compare(test, runs, &Options { edges, seed: 0 }).unwrap_err()
+        let options = Options {
+            edges,
+            ..Options::default()
+        };
+        compare(test, runs, &options).unwrap_err()
     };
     assert_eq!(error(&sources, &[], None), EvalError::NoRuns);
     assert!(matches!(
@@ -263,9 +318,9 @@ fn json_has_the_keys_that_scripts_read() {
         keys(&json["runs"][0]),
         "bleu bleu_interval chrf chrf_interval decoding_tokens_per_second exact_match \
          exact_match_interval model parameters peak_memory_mib perplexity perplexity_interval run \
-         training_seconds training_tokens_per_second"
+         target_tokenizer training_seconds training_tokens_per_second"
     );
-    assert_eq!(keys(&json["signatures"]), "bleu chrf intervals");
+    assert_eq!(keys(&json["signatures"]), "bleu chrf exact_match intervals");
 }
 
 #[test]
@@ -288,6 +343,7 @@ fn the_table_has_a_line_for_each_bucket_and_run() {
         "18,258",
         "BLEU nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp",
         "chrF2 nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no",
+        "exact match nrefs:1|case:mixed",
         "intervals bootstrap:percentile|level:95|resamples:1000|seed:0",
     ] {
         assert!(text.contains(part), "no `{part}` in\n{text}");
@@ -300,16 +356,21 @@ fn tokens(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
 }
 
+/// One sentence, of whose two source tokens a translation `c d` looked at each with `weights`.
 fn page(names: &[&str], source: &str, weights: &[f32]) -> String {
+    drawn(names, source, "c d", Some(weights.to_vec()))
+}
+
+fn drawn(names: &[&str], source: &str, said: &str, weights: Option<Vec<f32>>) -> String {
     let mut comparison = forgetful(&vec![6; names.len()]);
     for (i, name) in names.iter().enumerate() {
         comparison.runs[i].facts.run = (*name).to_owned();
     }
     let run = ExampleRun {
-        translation: "c d".into(),
+        translation: said.to_owned(),
         source: tokens(source),
-        target: tokens("c d"),
-        weights: weights.to_vec(),
+        target: said.split_whitespace().map(str::to_owned).collect(),
+        weights,
     };
     let example = Example {
         source: source.to_owned(),
@@ -375,8 +436,15 @@ fn text_from_outside_stays_text() {
 
 #[test]
 fn a_run_without_attention_says_so_in_words() {
-    let page = page(&["one"], "a b", &[]);
-    assert!(page.contains("one vector of fixed size") && !page.contains("class=\"heat\""));
+    let bottleneck = "vectors whose number and size do not grow with the sentence";
+    for said in ["c d", ""] {
+        let page = drawn(&["one"], "a b", said, None);
+        assert!(page.contains(bottleneck) && !page.contains("class=\"heat\""));
+    }
+    // With attention and nothing to say there is nothing to draw either, for another reason.
+    let silent = drawn(&["one"], "a b", "", Some(Vec::new()));
+    assert!(!silent.contains(bottleneck) && !silent.contains("class=\"heat\""));
+    assert!(silent.contains("No token was said"));
 }
 
 #[test]
@@ -386,7 +454,7 @@ fn weights_that_do_not_fill_a_map_are_refused() {
         translation: String::new(),
         source: tokens("a b"),
         target: tokens("c"),
-        weights: vec![1.0],
+        weights: Some(vec![1.0]),
     };
     let example = Example {
         source: String::new(),
@@ -424,6 +492,21 @@ fn examples_are_short_middling_and_long() {
     assert_eq!(example_lines(&one, &sources[..1]), [0]);
 }
 
+#[test]
+fn lines_without_a_word_are_no_examples() {
+    let (mut sources, references, runs) = runs_that_forget(60, &[6]);
+    for blank in &mut sources[..25] {
+        "  ".clone_into(blank);
+    }
+    let comparison = compared(&sources, &references, &runs);
+    assert_eq!(comparison.buckets[0].from, 0);
+    let lines = example_lines(&comparison, &sources);
+    assert!(lines.iter().all(|&line| line >= 25), "{lines:?}");
+    sources[25..].fill(String::new());
+    let comparison = compared(&sources, &references, &runs);
+    assert!(example_lines(&comparison, &sources).is_empty());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
     #[test]
@@ -437,10 +520,11 @@ proptest! {
             hypothesis: hypothesis.clone(),
             nats: *nats,
             tokens: 1,
+            truncated: false,
         });
         let run = Run { facts: facts("run"), sentences: sentences.collect() };
         let test = TestSet { sources: &sources, references: &references };
-        let comparison = compare(test, &[run], &Options { edges: None, seed }).unwrap();
+        let comparison = compare(test, &[run], &Options { seed, ..Options::default() }).unwrap();
         let json = serde_json::to_string(&comparison).unwrap();
         prop_assert!(!json.contains("\"bleu\":null") && !json.contains("_interval\":[null"));
         prop_assert!(!comparison.finding.contains("NaN"));

@@ -1,6 +1,7 @@
 //! The laws of training, and the page that documents its configuration.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod configurations;
 mod reference;
 mod run;
 mod update;

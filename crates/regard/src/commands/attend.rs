@@ -34,14 +34,14 @@ pub(crate) fn run(options: &AttendOptions, arguments: &Arguments) -> Result<Exit
 
 /// The map, or a sentence where the model has none.
 fn drawing(alignment: &Alignment, style: &Style) -> Result<String> {
-    if alignment.weights.is_empty() && !alignment.target.is_empty() {
-        return Ok("this model has no attention to draw: all it hands from the source to the translation is one vector of fixed size".into());
-    }
+    let Some(weights) = &alignment.weights else {
+        return Ok("this model has no attention to draw: all it hands from the source to the translation are vectors whose number and size do not grow with the sentence".into());
+    };
     let map = AttentionMap {
         title: "cross-attention of the last layer, mean over heads",
         source: &alignment.source,
         target: &alignment.target,
-        weights: &alignment.weights,
+        weights,
     };
     Ok(attention_map(&map, style)?)
 }
@@ -52,14 +52,14 @@ mod tests {
 
     #[test]
     fn a_model_without_attention_says_so() {
-        let alignment = |weights: &[f32]| Alignment {
+        let alignment = |weights: Option<Vec<f32>>| Alignment {
             source: vec!["a".into(), "</s>".into()],
             target: vec!["b".into()],
-            weights: weights.into(),
+            weights,
             truncated: false,
         };
         let drawn = |weights| drawing(&alignment(weights), &Style::default()).unwrap();
-        assert!(drawn(&[]).starts_with("this model has no attention to draw"));
-        assert!(drawn(&[0.5, 0.5]).starts_with("cross-attention"));
+        assert!(drawn(None).starts_with("this model has no attention to draw"));
+        assert!(drawn(Some(vec![0.5, 0.5])).starts_with("cross-attention"));
     }
 }

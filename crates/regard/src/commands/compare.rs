@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use regard_decode::{BundleConfig, RunDirectory, Translator, write_atomically};
+use regard_decode::{BundleConfig, RunDirectory, Translator, check_writable, write_atomically};
 use regard_eval::EvalError;
 use regard_eval::compare::page::{Example, ExampleRun, example_lines, html};
 use regard_eval::compare::table::text;
-use regard_eval::compare::{Facts, Options, Run, Sentence, TestSet, compare};
+use regard_eval::compare::{Comparison, Facts, Options, Run, Sentence, TestSet, compare};
 use regard_train::TrainingCost;
 
 use crate::cli::{Arguments, CompareOptions};
@@ -21,16 +21,25 @@ use crate::output::{complain, count, say};
 const SEED: u64 = 1;
 
 pub(crate) fn run(options: &CompareOptions, arguments: &Arguments) -> Result<ExitCode> {
+    // What the command line has wrong is told before the first run is made to translate.
     let names = names(&options.runs)?;
+    let how = Options {
+        edges: options.edges.clone(),
+        lowercase: options.lowercase,
+        seed: arguments.seed.unwrap_or(SEED),
+    };
+    how.check()?;
+    for path in &options.runs {
+        RunDirectory::open(path)?;
+    }
+    if let Some(path) = &options.html {
+        check_writable(path)?;
+    }
     let (sources, references) = read_pairs(
         options.tsv.as_deref(),
         options.source.as_deref(),
         options.reference.as_deref(),
     )?;
-    // A wrong name among several is told before the first run is made to translate.
-    for path in &options.runs {
-        RunDirectory::open(path)?;
-    }
 
     let (mut translators, mut runs) = (Vec::new(), Vec::new());
     for (path, name) in options.runs.iter().zip(names) {
@@ -51,14 +60,9 @@ pub(crate) fn run(options: &CompareOptions, arguments: &Arguments) -> Result<Exi
         sources: &sources,
         references: &references,
     };
-    let comparison = compare(
-        test,
-        &runs,
-        &Options {
-            edges: options.edges.clone(),
-            seed: arguments.seed.unwrap_or(SEED),
-        },
-    )?;
+    let comparison = compare(test, &runs, &how)?;
+    // A page that cannot be written takes no number with it, nor a reader who has gone the page.
+    let printed = print(&comparison, options.json);
     if let Some(path) = &options.html {
         let examples = example_lines(&comparison, &sources)
             .into_iter()
@@ -66,12 +70,16 @@ pub(crate) fn run(options: &CompareOptions, arguments: &Arguments) -> Result<Exi
             .collect::<Result<Vec<_>>>()?;
         write_atomically(path, html(&comparison, &examples)?.as_bytes())?;
     }
-    if options.json {
-        say(&serde_json::to_string(&comparison)?)?;
-    } else {
-        say(text(&comparison).trim_end())?;
-    }
+    printed?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn print(comparison: &Comparison, json: bool) -> Result<()> {
+    if json {
+        say(&serde_json::to_string(comparison)?)
+    } else {
+        say(text(comparison).trim_end())
+    }
 }
 
 /// The last part of each path.
@@ -119,6 +127,7 @@ fn translate(
             hypothesis: translation.text,
             nats: likelihood.nats,
             tokens: likelihood.tokens,
+            truncated: likelihood.truncated,
         })
         .collect();
     Ok((sentences, tokens as f64 / seconds))
@@ -137,9 +146,10 @@ fn facts(
     Ok(Facts {
         run,
         model: model["kind"].as_str().unwrap_or_default().to_owned(),
+        target_tokenizer: translator.tokenizers().target().digest(),
         parameters: translator.parameters(),
         training_seconds: cost.map(|cost| cost.seconds),
-        training_tokens_per_second: cost.map(|cost| cost.target_tokens_per_second),
+        training_tokens_per_second: cost.and_then(|cost| cost.target_tokens_per_second),
         decoding_tokens_per_second,
         peak_memory_mib: cost.and_then(|cost| cost.peak_memory_mib),
     })

@@ -37,7 +37,11 @@ pub(crate) fn run(options: &EvaluateOptions, arguments: &Arguments) -> Result<Ex
         .with_lowercase(options.lowercase)
         .corpus(&hypotheses, &references)?;
     let evaluation = Evaluation {
-        exact_match: exact_match(&hypotheses, &references)?,
+        exact_match: if options.lowercase {
+            exact_match(&lowercased(&hypotheses), &lowercased(&references))?
+        } else {
+            exact_match(&hypotheses, &references)?
+        },
         sentences: references.len(),
         bleu: Score {
             score: bleu.score,
@@ -59,6 +63,10 @@ pub(crate) fn run(options: &EvaluateOptions, arguments: &Arguments) -> Result<Ex
     }
     printed?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn lowercased(lines: &[String]) -> Vec<String> {
+    lines.iter().map(|line| line.to_lowercase()).collect()
 }
 
 fn print(evaluation: &Evaluation, json: bool) -> Result<()> {

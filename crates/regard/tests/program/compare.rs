@@ -80,7 +80,9 @@ fn the_table_names_every_run_and_says_what_it_found() {
 fn json_agrees_with_training_and_with_evaluate() {
     let place = place();
     place.copy_run("runs/tiny", "runs/untimed");
-    fs::remove_file(place.path("runs/untimed/timing.jsonl")).unwrap();
+    for file in ["timing.jsonl", "checkpoints/step-000004/state.json"] {
+        fs::remove_file(place.path("runs/untimed").join(file)).unwrap();
+    }
     let runs = ["runs/tiny", "runs/untimed"];
     let compared = |rest: &[&str]| -> Value {
         let arguments = [compare(&runs, rest), vec!["--json", "--checkpoint", "last"]].concat();
@@ -132,6 +134,10 @@ fn json_agrees_with_training_and_with_evaluate() {
         assert_eq!(json["signatures"][metric], evaluated[metric]["signature"]);
     }
     assert_eq!(run["exact_match"], evaluated["exact_match"]);
+    for note in json["notes"].as_array().unwrap() {
+        let note = note.as_str().unwrap();
+        assert!(!note.contains("do not compare"), "one tokenizer: {note}");
+    }
 
     // The loss of the validation at the last step, on the same text.
     let held_out = compared(&["--tsv", "held-out.tsv"]);
@@ -143,6 +149,65 @@ fn json_agrees_with_training_and_with_evaluate() {
         (perplexity / expected - 1.0).abs() < 1e-5,
         "{perplexity} {expected}"
     );
+}
+
+#[test]
+fn steps_between_the_lines_of_the_log_cost_something_too() {
+    let place = Place::new();
+    let train = ["train", "tiny.toml", "--set", "train.log_every=50"];
+    place.run(&train).succeeds();
+    assert_eq!(place.text("runs/tiny/timing.jsonl"), "");
+    let arguments = compare(&["runs/tiny"], &["--tsv", "held-out.tsv", "--json"]);
+    let json: Value = serde_json::from_str(&place.run(&arguments).succeeds()).unwrap();
+    let state = place.text("runs/tiny/checkpoints/step-000004/state.json");
+    let state: Value = serde_json::from_str(&state).unwrap();
+    let run = &json["runs"][0];
+    assert_eq!(run["training_seconds"], state["seconds"]);
+    let number = |value: &Value| value.as_f64().unwrap();
+    let tokens = number(&run["training_tokens_per_second"]) * number(&state["seconds"]);
+    let expected = number(&state["logged_tokens"]);
+    assert!(
+        (tokens / expected - 1.0).abs() < 1e-9,
+        "{tokens} {expected}"
+    );
+}
+
+#[test]
+fn case_counts_unless_it_is_taken_away() {
+    let place = place();
+    let upper = |line: &str| -> String {
+        let (source, reference) = line.split_once('\t').unwrap();
+        format!("{source}\t{}\n", reference.to_uppercase())
+    };
+    // References that the run says, but for their case.
+    let said = place.run_on(&["translate", "runs/tiny"], place.text("source"));
+    let said = said.succeeds();
+    let source = place.text("source");
+    let lines = source.lines().zip(said.lines());
+    let lines = lines.map(|(source, said)| upper(&format!("{source}\t{said}")));
+    place.write("upper.tsv", lines.collect::<String>());
+    let with = |flags: &[&str]| -> (Value, Value) {
+        let rest = [&["--tsv", "upper.tsv", "--json"], flags].concat();
+        let read = |arguments: &[&str]| -> Value {
+            serde_json::from_str(&place.run(arguments).succeeds()).unwrap()
+        };
+        let compared = read(&compare(&["runs/tiny"], &rest));
+        (
+            compared,
+            read(&[&["evaluate", "runs/tiny"], rest.as_slice()].concat()),
+        )
+    };
+    let (compared, _) = with(&[]);
+    assert!(compared["runs"][0]["exact_match"].as_f64().unwrap() < 100.0);
+    let (compared, evaluated) = with(&["--lowercase"]);
+    assert_eq!(compared["runs"][0]["exact_match"], 100.0);
+    assert_eq!(evaluated["exact_match"], 100.0);
+    for metric in ["bleu", "chrf"] {
+        let signature = &compared["signatures"][metric];
+        assert_eq!(signature, &evaluated[metric]["signature"]);
+        assert!(signature.as_str().unwrap().contains("case:lc"));
+        assert_eq!(compared["runs"][0][metric], evaluated[metric]["score"]);
+    }
 }
 
 #[test]
@@ -196,6 +261,67 @@ fn the_page_stands_alone_and_takes_any_text() {
 }
 
 #[test]
+fn what_is_wrong_with_the_command_line_is_told_before_anything_is_translated() {
+    let place = place();
+    fs::create_dir(place.path("taken")).unwrap();
+    let cases: [(&[&str], &str); 3] = [
+        (&["--edges", "9,3"], "edges of buckets must ascend"),
+        (
+            &["--html", "nowhere/page.html"],
+            "cannot write `nowhere/page.html`",
+        ),
+        (&["--html", "taken"], "cannot write `taken`"),
+    ];
+    for (flags, error) in cases {
+        let rest = [&["--tsv", "both.tsv"], flags].concat();
+        let ran = place.run(&compare(&["runs/tiny"], &rest));
+        ran.fails(&[error]);
+        assert!(!ran.stderr.contains("translating"), "{ran:#?}");
+    }
+    // A page that stands there stays until there is a better one.
+    place.write("page.html", "old");
+    let rest = ["--tsv", "empty.tsv", "--html", "page.html"];
+    place
+        .run(&compare(&["runs/tiny"], &rest))
+        .fails(&["empty.tsv"]);
+    assert_eq!(place.text("page.html"), "old");
+}
+
+/// The place of the page goes while the program waits for its sentences.
+#[cfg(unix)]
+#[test]
+fn a_page_that_cannot_be_written_in_the_end_takes_no_number_with_it() {
+    let place = place();
+    fs::create_dir(place.path("pages")).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(place.path("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    let rest = ["--tsv", "pipe", "--html", "pages/page.html"];
+    let program = std::process::Command::new(crate::support::PROGRAM)
+        .current_dir(place.path(""))
+        .args(compare(&["runs/tiny"], &rest))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Opening waits for the program to read.
+    let mut pipe = fs::OpenOptions::new()
+        .write(true)
+        .open(place.path("pipe"))
+        .unwrap();
+    fs::remove_dir(place.path("pages")).unwrap();
+    std::io::Write::write_all(&mut pipe, &place.read("both.tsv")).unwrap();
+    drop(pipe);
+    let ran = crate::support::Ran::new(&program.wait_with_output().unwrap());
+    ran.fails(&["cannot write `pages/page.html`"]);
+    assert!(
+        ran.stdout.contains("\nFrom the shortest sources"),
+        "{ran:#?}"
+    );
+}
+
+#[test]
 fn a_run_without_attention_says_so_beside_one_with() {
     let place = Place::with_model("kind = \"bahdanau\"\nd_model = 8\n");
     place
@@ -218,6 +344,23 @@ fn a_run_without_attention_says_so_beside_one_with() {
     assert!((1..=3).contains(&without), "once a sentence: {without}");
     let said = place.run(&["attend", "runs/fixed", "a b"]).succeeds();
     assert!(said.contains("no attention"), "{said}");
+
+    // Attention that has nothing to say is attention still.
+    let config = place.text("runs/attentive/config.toml");
+    let lines = config.lines().map(|line| match line.split_once(" = ") {
+        Some(("max_target_ratio", _)) => "max_target_ratio = 1e-9",
+        Some(("max_target_extra", _)) => "max_target_extra = 0",
+        _ => line,
+    });
+    let lines: Vec<&str> = lines.collect();
+    place.write("runs/attentive/config.toml", lines.join("\n"));
+    place.run(&compare(&runs, &files)).succeeds();
+    let page = place.text("page.html");
+    assert_eq!(
+        page.matches("Nothing crosses from the source").count(),
+        without
+    );
+    assert_eq!(page.matches("No token was said").count(), without);
 }
 
 #[test]
