@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Training step of Regard, with padding computed and with padding skipped, beside PyTorch eager, which computes it: all three
-# are run in turn, and ratios are those of the medians.
+# are run in turn, and ratios are those of the medians. Regard's recurrences never step through padding; with `--model bahdanau`,
+# "computed" means the maps around them alone.
 #
 #     PYTHON=/tmp/parity/bin/python scripts/bench/compare.sh [TURNS] [--model bahdanau] [shape flags of `regard bench train`]
 #
