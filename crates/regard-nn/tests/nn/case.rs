@@ -1,13 +1,38 @@
 //! One comparison with numbers that a script under `scripts/parity` wrote down, to 1e-5 of the largest value.
 
 use burn::module::Module;
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
+use regard_nn::{Batch, TargetRows, Tokens};
 use safetensors::SafeTensors;
 
-use crate::formula::numbers;
+use crate::formula::{ids, numbers};
 use crate::parts::{Named, assert_close, gradients, vector};
 
 const TOLERANCE: f64 = 1e-5;
+
+/// The batch of a whole model's case, ids by formula: with padding left out, and with padding computed. Each side has lengths
+/// and a padded width.
+pub(crate) fn batches(
+    [source_vocabulary, target_vocabulary]: [u32; 2],
+    [(source_lengths, s), (target_lengths, t)]: [(&[usize], usize); 2],
+) -> [Batch; 2] {
+    let device = Device::flex().autodiff();
+    let rows = source_lengths.len();
+    let source = ids("source", source_vocabulary, rows * s);
+    let target = TargetRows {
+        input: &ids("target_in", target_vocabulary, rows * t),
+        output: &ids("target_out", target_vocabulary, rows * t),
+        lengths: target_lengths,
+    };
+    let skipped = Tokens::new(&source, source_lengths, &device);
+    let skipped = Batch::new(skipped, target, &device);
+    let computed = Batch {
+        source: Tokens::padded(&source, source_lengths, &device),
+        target_in: Tokens::padded(target.input, target.lengths, &device),
+        ..skipped.clone()
+    };
+    [skipped, computed]
+}
 
 /// What one case gives: results, and gradients of parameters and inputs.
 pub(crate) struct Case {

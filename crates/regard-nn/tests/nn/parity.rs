@@ -4,13 +4,13 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use regard_kernels::linear_cross_entropy;
 use regard_nn::{
-    Activation, AttentionMask, Batch, FeedForward, FeedForwardConfig, Init, LayerNorm, Layout,
+    Activation, AttentionMask, FeedForward, FeedForwardConfig, Init, LayerNorm, Layout,
     MultiHeadAttentionConfig, MultiHeadCrossAttention, MultiHeadSelfAttention, Pass, Residual,
-    ResidualForm, Seq2Seq, SinusoidLayout, TargetRows, Tokens, TransformerConfig, Tying,
-    Wavelengths, cross_entropy, sinusoids,
+    ResidualForm, Seq2Seq, SinusoidLayout, TransformerConfig, Tying, Wavelengths, cross_entropy,
+    sinusoids,
 };
 
-use crate::case::Case;
+use crate::case::{Case, batches};
 use crate::formula::{fill, ids, numbers};
 
 // As in the script: distinct primes.
@@ -270,22 +270,10 @@ fn whole_model() {
             &init(),
         );
         let model = fill(model, "");
-        let source = ids("source", source_vocabulary, B * S);
-        let target = TargetRows {
-            input: &ids("target_in", TARGET_VOCABULARY, B * T),
-            output: &ids("target_out", TARGET_VOCABULARY, B * T),
-            lengths: &TARGET_LENGTHS,
-        };
-        let skipped = Batch::new(
-            Tokens::new(&source, &SOURCE_LENGTHS, &device()),
-            target,
-            &device(),
+        let [skipped, computed] = batches(
+            [source_vocabulary, TARGET_VOCABULARY],
+            [(&SOURCE_LENGTHS, S), (&TARGET_LENGTHS, T)],
         );
-        let computed = Batch {
-            source: Tokens::padded(&source, &SOURCE_LENGTHS, &device()),
-            target_in: Tokens::padded(target.input, target.lengths, &device()),
-            ..skipped.clone()
-        };
 
         // PyTorch computes its padding, and hidden rows of padding are part of what it wrote down.
         let pass = Pass::evaluation();

@@ -3,13 +3,12 @@
 
 use burn::tensor::{Device, Tensor};
 use regard_nn::{
-    Batch, Init, Layout, LuongAlignment, LuongScoreKind, Pass, ReadoutKind, RecurrentCell,
-    RecurrentEncoderConfig, RnnConfig, RnnKind, Seq2Seq, Sequences, TargetRows, Tokens, Tying,
-    cross_entropy,
+    Init, Layout, LuongAlignment, LuongScoreKind, Pass, ReadoutKind, RecurrentCell,
+    RecurrentEncoderConfig, RnnConfig, RnnKind, Seq2Seq, Sequences, Tying, cross_entropy,
 };
 
-use crate::case::Case;
-use crate::formula::{fill, ids, numbers};
+use crate::case::{Case, batches};
+use crate::formula::{fill, numbers};
 
 // As in the script.
 const B: usize = 3;
@@ -171,22 +170,10 @@ fn check(name: &str, kind: RnnKind, config: &RnnConfig) {
         &init(),
     );
     let model = fill(model, "");
-    let source = ids("source", source_vocabulary, B * S);
-    let target = TargetRows {
-        input: &ids("target_in", TARGET_VOCABULARY, B * T),
-        output: &ids("target_out", TARGET_VOCABULARY, B * T),
-        lengths: &TARGET_LENGTHS,
-    };
-    let skipped = Batch::new(
-        Tokens::new(&source, &SOURCE_LENGTHS, &device()),
-        target,
-        &device(),
+    let [skipped, computed] = batches(
+        [source_vocabulary, TARGET_VOCABULARY],
+        [(&SOURCE_LENGTHS, S), (&TARGET_LENGTHS, T)],
     );
-    let computed = Batch {
-        source: Tokens::padded(&source, &SOURCE_LENGTHS, &device()),
-        target_in: Tokens::padded(target.input, target.lengths, &device()),
-        ..skipped.clone()
-    };
     let packed = Layout::packed(TARGET_LENGTHS, T);
     for batch in [skipped, computed] {
         let pass = Pass::evaluation().with_attention();
