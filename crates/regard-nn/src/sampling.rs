@@ -1,10 +1,11 @@
 //! Scheduled sampling: some of what a decoder reads is what it said itself.
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use regard_kernels::most_probable;
 
-use crate::{Batch, Pass, Seq2Seq, Tokens, device_id};
+use crate::batch::id_vector;
+use crate::{Batch, Pass, Seq2Seq, Tokens};
 
 /// What the decoder reads where teacher forcing gives way: each token, but the first, is the true one with the pass's share
 /// of gold, and else the one that the model finds most probable behind what was chosen before it.
@@ -60,10 +61,6 @@ pub fn scheduled_sampling<M: Seq2Seq + Module>(model: &M, batch: &Batch, pass: &
     let draws_of = |row: usize| draws.key.at("gold").nth(draws.first_row + row as u64);
     let device = target_in.ids.device();
     let plain = device.clone().without_autodiff();
-    let on_plain = |ids: &Tensor<1, Int>| {
-        let ids = ids.clone().into_data();
-        Tensor::<1, Int>::from_data(ids, &plain)
-    };
 
     let sequences = target_in.sequences();
     let is_gold = |sequence: usize, position: usize| {
@@ -79,11 +76,10 @@ pub fn scheduled_sampling<M: Seq2Seq + Module>(model: &M, batch: &Batch, pass: &
     let Some(steps) = steps else {
         return target_in.clone();
     };
-    let gold: Vec<u32> = target_in.ids.clone().into_data().iter::<u32>().collect();
-    let mut chosen = gold.clone();
+    let mut chosen: Vec<u32> = target_in.ids.clone().into_data().iter::<u32>().collect();
     let model = model.valid();
     let source = Tokens {
-        ids: on_plain(&batch.source.ids),
+        ids: Tensor::from_data(batch.source.ids.clone().into_data(), &plain),
         ..batch.source.clone()
     };
     let evaluation = Pass::evaluation();
@@ -93,11 +89,10 @@ pub fn scheduled_sampling<M: Seq2Seq + Module>(model: &M, batch: &Batch, pass: &
         // A row that has ended goes on with any token; nothing it says is read.
         let token = |sequence| {
             let row = sequences.range(sequence).nth(position);
-            device_id(row.map_or(0, |row| chosen[row]) as usize)
+            row.map_or(0, |row| chosen[row])
         };
-        let tokens: Vec<i32> = (0..sequences.count()).map(token).collect();
-        let tokens = TensorData::new(tokens, [sequences.count()]);
-        let tokens = Tensor::<1, Int>::from_data(tokens, &plain);
+        let tokens: Vec<u32> = (0..sequences.count()).map(token).collect();
+        let tokens = id_vector(&tokens, &plain);
         let step = model.step(tokens, &memory, state, &evaluation);
         state = step.state;
         let said = most_probable(step.logits, &vec![None; sequences.count()]);
@@ -109,7 +104,7 @@ pub fn scheduled_sampling<M: Seq2Seq + Module>(model: &M, batch: &Batch, pass: &
         }
     }
     Tokens {
-        ids: crate::batch::id_vector(&chosen, &device),
+        ids: id_vector(&chosen, &device),
         ..target_in.clone()
     }
 }

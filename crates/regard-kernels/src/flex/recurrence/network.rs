@@ -37,7 +37,7 @@ pub(super) struct Attention<'a> {
     pub(super) widths: [usize; 2],
 }
 
-impl Network<'_> {
+impl<'a> Network<'a> {
     /// G.
     pub(super) fn gates(&self) -> usize {
         self.cell.gates() * self.width
@@ -101,6 +101,12 @@ impl Network<'_> {
         memories.map_or(1, |count| {
             self.sequences.count().checked_div(count).unwrap_or(1)
         })
+    }
+
+    /// The matrices that make queries of states and gates of contexts; empty without attention.
+    fn attention_weights(&self) -> [&'a [f32]; 2] {
+        let look = self.attention.as_ref();
+        look.map_or([&[], &[]], |look| [look.query, look.context])
     }
 
     /// The memory that a sequence looks at.
@@ -210,10 +216,7 @@ impl<'a> Factors<'a> {
         let (width, gates, joint) = (network.width, network.gates(), network.joint_gates());
         let weight = |columns| Factor::columns(network.weight, gates, width, columns, pack);
         let [a, d] = network.attention_widths();
-        let (query, context) = network
-            .attention
-            .as_ref()
-            .map_or((&[][..], &[][..]), |look| (look.query, look.context));
+        let [query, context] = network.attention_weights();
         Self {
             gates: [weight(0..joint), weight(joint..gates)],
             query: Factor::columns(query, a.max(1), width, 0..a, pack),
@@ -225,10 +228,7 @@ impl<'a> Factors<'a> {
         let (width, gates, joint) = (network.width, network.gates(), network.joint_gates());
         let weight = |columns| Factor::turned(network.weight, gates, width, columns);
         let [a, d] = network.attention_widths();
-        let (query, context) = network
-            .attention
-            .as_ref()
-            .map_or((&[][..], &[][..]), |look| (look.query, look.context));
+        let [query, context] = network.attention_weights();
         Self {
             gates: [weight(0..joint), weight(joint..gates)],
             query: Factor::turned(query, a, width, 0..a),
