@@ -150,6 +150,7 @@ fn begin(
     let train = &config.train;
     let objective = TeacherForcing {
         smoothing: train.label_smoothing,
+        r_drop: train.r_drop,
     };
     let model = config.model.init(
         corpora.tokenizers.source().vocabulary_size(),
