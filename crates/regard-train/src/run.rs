@@ -125,19 +125,21 @@ fn lock(run: &RunDirectory) -> Result<File, TrainError> {
     }
 }
 
-/// Those of the run, or new ones trained on `pairs`.
+/// Those of the run, or new ones trained on `pairs`; cut at random where the configuration says so.
 fn tokenizers(
     run: &RunDirectory,
     config: &RunConfig,
     resume: bool,
     pairs: &[Pair],
 ) -> Result<Tokenizers, TrainError> {
-    if resume {
-        return Ok(load_tokenizers(run, &config.model)?);
-    }
-    let trained = Tokenizers::train(&config.tokenizer, pairs)?;
-    trained.save(run.path())?;
-    Ok(trained)
+    let plain = if resume {
+        load_tokenizers(run, &config.model)?
+    } else {
+        let trained = Tokenizers::train(&config.tokenizer, pairs)?;
+        trained.save(run.path())?;
+        trained
+    };
+    Ok(plain.sampled(&config.tokenizer)?)
 }
 
 /// The trainer at the last checkpoint, or at step 0.

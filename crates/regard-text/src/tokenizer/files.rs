@@ -57,6 +57,23 @@ impl Tokenizers {
         }
     }
 
+    /// These tokenizers, with sampling as `config` [asks for it](Tokenizer::sampled).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tokenizer::sampled`].
+    pub fn sampled(self, config: &TokenizerConfig) -> Result<Self, TextError> {
+        if self.is_shared() {
+            return Ok(Self::shared(
+                Tokenizer::clone(&self.source).sampled(config)?,
+            ));
+        }
+        Ok(Self::separate(
+            Tokenizer::clone(&self.source).sampled(config)?,
+            Tokenizer::clone(&self.target).sampled(config)?,
+        ))
+    }
+
     /// Reads what [`save`](Self::save) wrote.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ fn saved(tokenizer: &Tokenizer) -> String {
     fs::read_to_string(files.path("tokenizer.json")).unwrap()
 }
 
-fn pairs() -> Vec<Pair> {
+pub(crate) fn pairs() -> Vec<Pair> {
     let pair = |lines: &[&str]| Pair {
         source: lines[0].to_owned(),
         target: lines[1].to_owned(),
