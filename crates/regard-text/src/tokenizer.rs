@@ -17,6 +17,7 @@ mod merges;
 mod sampling;
 mod scheme;
 mod train;
+mod trainer;
 mod unigram;
 
 use std::path::Path;
@@ -25,7 +26,9 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 pub use config::{TokenizerConfig, TokenizerKind};
+pub use counts::PieceCounter;
 pub use files::Tokenizers;
+pub use trainer::TokenizerTrainer;
 
 use self::sampling::Sampler;
 use crate::error::TextError;
@@ -67,10 +70,10 @@ impl Tokenizer {
         config: &TokenizerConfig,
         lines: impl Iterator<Item = &'a str>,
     ) -> Result<Self, TextError> {
-        config.validate()?;
         let lines: Vec<&str> = lines.collect();
-        let inner = train::train(config, &lines)?;
-        Ok(Self::assemble(inner, SpecialIds::default()))
+        let mut counter = PieceCounter::new(config)?;
+        counter.add(&lines)?;
+        counter.finish()
     }
 
     /// Reads a `tokenizer.json`.

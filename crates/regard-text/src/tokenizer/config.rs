@@ -14,6 +14,9 @@ pub struct TokenizerConfig {
     /// At least 8. Default 8000: right for tens of thousands of sentence pairs; a few million want
     /// 32000.
     pub vocabulary: usize,
+    /// Most pairs to learn the vocabulary from, spread evenly over the training pairs; at least 1.
+    /// Default 1000000: more text hardly changes which pieces are frequent, but takes minutes.
+    pub sample: usize,
     /// One vocabulary for source and target together. Default true: names and numbers are spelled
     /// the same on both sides, and embeddings can be shared. Say false for different scripts.
     pub shared: bool,
@@ -35,6 +38,7 @@ impl Default for TokenizerConfig {
         Self {
             kind: TokenizerKind::Bpe,
             vocabulary: 8000,
+            sample: 1_000_000,
             shared: true,
             lowercase: false,
             nfkc: false,
@@ -82,6 +86,9 @@ impl TokenizerConfig {
                 self.vocabulary
             ));
         }
+        if self.sample == 0 {
+            problems.push("`tokenizer.sample`: expected at least 1, got 0".to_owned());
+        }
         if !(0.0..1.0).contains(&self.dropout) {
             problems.push(format!(
                 "`tokenizer.dropout`: expected a probability in [0, 1), got {}",
@@ -94,6 +101,14 @@ impl TokenizerConfig {
             ));
         }
         problems
+    }
+
+    /// Whether pair number `index`, from 0, of `pairs` is one to learn from: `sample` of them are, or
+    /// all if there are fewer, at distances as equal as can be.
+    pub fn takes(&self, index: usize, pairs: usize) -> bool {
+        // Pairs taken before the one at `index`; wide, since the product may be.
+        let before = |index: u128| index * self.sample as u128 / pairs.max(1) as u128;
+        pairs <= self.sample || before(index as u128 + 1) > before(index as u128)
     }
 
     /// [`problems`](Self::problems) as an error.
