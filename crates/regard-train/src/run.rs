@@ -128,22 +128,25 @@ fn lock(run: &RunDirectory) -> Result<File, TrainError> {
     }
 }
 
-/// Those of the run, of the run it begins with, or new ones trained on `pairs`.
+/// Those of the run, of the run it begins with, or new ones trained on `pairs`; they cut at random where the configuration
+/// says so.
 fn tokenizers(
     run: &RunDirectory,
     config: &RunConfig,
     options: &TrainOptions,
     pairs: &[Pair],
 ) -> Result<Tokenizers, TrainError> {
-    if options.resume {
-        return Ok(load_tokenizers(run, &config.model)?);
-    }
-    let tokenizers = match &options.init {
-        Some(init) => load_tokenizers(&RunDirectory::open(init)?, &config.model)?,
-        None => Tokenizers::train(&config.tokenizer, pairs)?,
+    let plain = if options.resume {
+        load_tokenizers(run, &config.model)?
+    } else {
+        let tokenizers = match &options.init {
+            Some(init) => load_tokenizers(&RunDirectory::open(init)?, &config.model)?,
+            None => Tokenizers::train(&config.tokenizer, pairs)?,
+        };
+        tokenizers.save(run.path())?;
+        tokenizers
     };
-    tokenizers.save(run.path())?;
-    Ok(tokenizers)
+    Ok(plain.sampled(&config.tokenizer)?)
 }
 
 /// The learner at the last checkpoint, or at step 0.
