@@ -8,6 +8,7 @@ mod configuration;
 mod corpora;
 mod resuming;
 mod scan;
+mod searching;
 mod support;
 mod threads;
 mod training;
