@@ -65,6 +65,12 @@ pub enum DecodeError {
         /// One sentence each.
         problems: Vec<String>,
     },
+    /// Search cannot be done as asked for.
+    #[error("translating as asked for is not possible:\n  {}", problems.join("\n  "))]
+    Search {
+        /// One sentence each, beginning with a key of `[decode]`.
+        problems: Vec<String>,
+    },
     /// A file of tensors is damaged or something else.
     #[error("`{}` is not a readable safetensors file: {reason}", path.display())]
     Tensors {

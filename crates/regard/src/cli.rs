@@ -123,9 +123,21 @@ pub(crate) struct RunOptions {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct SearchOptions {
+    /// Hypotheses to keep at every step; 1 is greedy search [default: the run's `decode.beam`]
+    #[arg(long, value_name = "W", value_parser = at_least_one)]
+    pub(crate) beam: Option<usize>,
+    /// Rank hypotheses by log-probability / ((5 + tokens) / 6)^A [default: the run's `decode.length_penalty`]
+    #[arg(long, value_name = "A", allow_negative_numbers = true)]
+    pub(crate) length_penalty: Option<f64>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct TranslateOptions {
     #[command(flatten)]
     pub(crate) run: RunOptions,
+    #[command(flatten)]
+    pub(crate) search: SearchOptions,
     /// File to translate [default: standard input]
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
@@ -154,6 +166,8 @@ pub(crate) struct EvaluateOptions {
     /// Instead of SOURCE and REFERENCE: one file with a TAB between them
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "reference", "hypothesis"])]
     pub(crate) tsv: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) search: SearchOptions,
     /// Lower-case both sides before counting; without it case counts, in exact match, too
     #[arg(long)]
     pub(crate) lowercase: bool,
@@ -169,6 +183,8 @@ pub(crate) struct EvaluateOptions {
 pub(crate) struct AttendOptions {
     #[command(flatten)]
     pub(crate) run: RunOptions,
+    #[command(flatten)]
+    pub(crate) search: SearchOptions,
     /// Sentence to translate [default: a line of standard input]
     pub(crate) sentence: Option<String>,
 }
@@ -235,7 +251,7 @@ pub(crate) enum BenchCommand {
     /// Time a training step: pre-norm, ReLU, tied embeddings, dropout 0.1 on residuals, smoothing 0.1, Adam, clip 1,
     /// the last eighth of every source padded unless `--shortest` is given
     Train(BenchTrainOptions),
-    /// Time greedy search with random weights and forced length
+    /// Time search with random weights and forced length
     Decode(BenchDecodeOptions),
 }
 
@@ -303,6 +319,9 @@ pub(crate) enum PaddingName {
 pub(crate) struct BenchDecodeOptions {
     #[command(flatten)]
     pub(crate) shape: ShapeOptions,
+    /// Hypotheses of each sentence W; 1 is greedy search
+    #[arg(long, default_value_t = 1, value_name = "W")]
+    pub(crate) beam: usize,
     /// Print where the time of a step goes, the encoder not counted
     #[arg(long)]
     pub(crate) profile: bool,

@@ -20,7 +20,7 @@ use regard_decode::{Bundle, Checkpoint, DecodeError, Translator};
 use regard_text::TextError;
 use regard_train::RunConfig;
 
-use crate::cli::{Arguments, SetOptions};
+use crate::cli::{Arguments, SearchOptions, SetOptions};
 use crate::device;
 use crate::lines::{read_both, read_tsv};
 use crate::output::{complain, count};
@@ -50,6 +50,17 @@ pub(crate) fn load(
         None => Translator::from_run(run, &device),
     };
     translator.map_err(|error: DecodeError| error.into())
+}
+
+/// As [`load`], with what the command line says about search.
+pub(crate) fn load_for(
+    run: &Path,
+    checkpoint: Option<Checkpoint>,
+    search: &SearchOptions,
+    arguments: &Arguments,
+) -> Result<Translator> {
+    let translator = load(run, checkpoint, arguments)?;
+    Ok(translator.with_beam(search.beam, search.length_penalty)?)
 }
 
 /// Sources and references from one file or two, line by line; nothing is dropped or trimmed.

@@ -9,6 +9,7 @@ mod corpora;
 mod engine;
 mod resuming;
 mod scan;
+mod searching;
 mod support;
 mod threads;
 mod training;
