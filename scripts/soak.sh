@@ -43,26 +43,25 @@ checkpoint_every = 11
 keep = 2
 CONFIG
 
-train() { "$regard" train soak.toml --threads 2 --quiet --run "$@"; }
+train=("$regard" train soak.toml --threads 2 --quiet --run)
 
-train whole > /dev/null
+"${train[@]}" whole > /dev/null
 killed=0
 while [ "$killed" -lt "$kills" ]; do
     resume=''
     [ -e parts/config.toml ] && resume=--resume
-    train parts $resume > /dev/null 2>&1 &
+    "${train[@]}" parts $resume > /dev/null 2>&1 &
     process=$!
     # Up to two seconds: now while it reads its corpus, now while it trains, now while it writes.
     sleep "$((RANDOM % 2)).$(printf '%03d' $((RANDOM % 1000)))"
     if ! kill -9 "$process" 2> /dev/null; then
-        wait "$process"
         echo "the run ended after $killed kills; raise its steps" >&2
         exit 1
     fi
     wait "$process" 2> /dev/null || true
     killed=$((killed + 1))
 done
-train parts --resume > /dev/null
+"${train[@]}" parts --resume > /dev/null
 
 last=checkpoints/step-004000
 for file in log.jsonl validation.jsonl "$last"/{model,optimizer,ema}.safetensors checkpoints/{best,last}; do
