@@ -125,7 +125,7 @@ fn lock(run: &RunDirectory) -> Result<File, TrainError> {
     }
 }
 
-/// Those of the run, or new ones trained on `pairs`; cut at random where the configuration says so.
+/// Those of the run, those of files, or new ones trained on `pairs`; cut at random where the configuration says so.
 fn tokenizers(
     run: &RunDirectory,
     config: &RunConfig,
@@ -133,7 +133,7 @@ fn tokenizers(
     pairs: &[Pair],
 ) -> Result<Tokenizers, TrainError> {
     let plain = if resume {
-        load_tokenizers(run, &config.model)?
+        load_tokenizers(run, &config.tokenizer, &config.model)?
     } else {
         let trained = Tokenizers::train(&config.tokenizer, pairs)?;
         trained.save(run.path())?;
