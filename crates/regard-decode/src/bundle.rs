@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use burn::tensor::Device;
 use regard_nn::{Init, Model, ModelConfig};
-use regard_text::Tokenizers;
+use regard_text::{TokenizerConfig, Tokenizers};
 
 use crate::{BundleConfig, DecodeError, RunDirectory, load_parameters};
 
@@ -77,7 +77,7 @@ impl Bundle {
         let run = RunDirectory::open(run.as_ref())?;
         let config = BundleConfig::read(&run.config())?;
         let (weights, step) = run.locate(checkpoint)?;
-        let tokenizers = load_tokenizers(&run, &config.model)?;
+        let tokenizers = load_tokenizers(&run, &config.tokenizer, &config.model)?;
         // The seed does not matter: every value is replaced.
         let model = config.model.init(
             tokenizers.source().vocabulary_size(),
@@ -100,12 +100,17 @@ impl Bundle {
 ///
 /// [`DecodeError::Tokenizer`] if they cannot be read, [`DecodeError::TwoVocabularies`] if the model needs one for both
 /// sides and there are two.
-pub fn load_tokenizers(run: &RunDirectory, model: &ModelConfig) -> Result<Tokenizers, DecodeError> {
+pub fn load_tokenizers(
+    run: &RunDirectory,
+    tokenizer: &TokenizerConfig,
+    model: &ModelConfig,
+) -> Result<Tokenizers, DecodeError> {
     let path = run.path();
-    let tokenizers = Tokenizers::load(path).map_err(|source| DecodeError::Tokenizer {
-        path: path.into(),
-        source,
-    })?;
+    let tokenizers =
+        Tokenizers::load(path, tokenizer).map_err(|source| DecodeError::Tokenizer {
+            path: path.into(),
+            source,
+        })?;
     if model.needs_joint_vocabulary() && !tokenizers.is_shared() {
         return Err(DecodeError::TwoVocabularies {
             path: path.into(),

@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use regard_text::{Tokenizer, TokenizerConfig};
+use regard_text::{Tokenizer, TokenizerConfig, TokenizerKind};
 
 #[expect(clippy::print_stdout, reason = "it is a program")]
 fn main() -> Result<(), Box<dyn Error>> {
@@ -21,12 +21,26 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|line| line.split_whitespace().count())
         .sum();
 
-    for dropout in [0.0, 0.1, 0.5] {
-        let config = TokenizerConfig {
-            vocabulary,
-            dropout,
-            ..TokenizerConfig::default()
-        };
+    let config = TokenizerConfig {
+        vocabulary,
+        ..TokenizerConfig::default()
+    };
+    let dropping = |dropout| TokenizerConfig {
+        dropout,
+        ..config.clone()
+    };
+    let drawing = |alpha| TokenizerConfig {
+        kind: TokenizerKind::Unigram,
+        alpha,
+        ..config.clone()
+    };
+    for config in [
+        dropping(0.0),
+        dropping(0.1),
+        dropping(0.5),
+        drawing(None),
+        drawing(Some(0.2)),
+    ] {
         let start = Instant::now();
         let tokenizer = Tokenizer::train(&config, lines.iter().copied())?.sampled(&config)?;
         let training = start.elapsed().as_secs_f64();
@@ -37,7 +51,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             .map(|(line, key)| tokenizer.encode_sampled(line, key).len())
             .sum();
         println!(
-            "dropout {dropout}: {:.2} us a word, {:.3} tokens a word; training {training:.1} s",
+            "{:?}, dropout {}, alpha {:?}: {:.2} us a word, {:.3} tokens a word; training {training:.1} s",
+            config.kind,
+            config.dropout,
+            config.alpha,
             start.elapsed().as_secs_f64() * 1e6 / words as f64,
             tokens as f64 / words as f64,
         );

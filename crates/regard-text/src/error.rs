@@ -1,7 +1,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::special::SpecialIds;
 use crate::toy::ToyError;
 
 /// What can be wrong with configuration, corpora and tokenizer files.
@@ -87,12 +86,20 @@ pub enum TextError {
         reason: String,
     },
     /// A tokenizer lacks a token that models need.
-    #[error("the tokenizer `{}` has no token `{token}`", path.display())]
+    #[error(
+        "the tokenizer `{}` has no token for {role}: expected {}",
+        path.display(),
+        one_of(candidates)
+    )]
     MissingToken {
         /// The file.
         path: PathBuf,
-        /// The token.
-        token: &'static str,
+        /// What the token stands for.
+        role: &'static str,
+        /// The key of `[tokenizer]` that names it.
+        key: &'static str,
+        /// The spellings that were looked for.
+        candidates: Vec<String>,
     },
     /// There is no text to train a tokenizer on.
     #[error("cannot train a tokenizer: the text has no words")]
@@ -137,10 +144,11 @@ impl TextError {
                 "line N of one file must translate line N of the other: look for a line broken in two"
             }
             Self::Columns { .. } => "each row is a source, a TAB and a target",
-            Self::NotATokenizer { .. } => "expected a `tokenizer.json` written by Regard",
-            Self::MissingToken { .. } => {
-                let tokens = SpecialIds::TOKENS.map(|token| format!("`{token}`"));
-                return Some(format!("models need the tokens {}", tokens.join(", ")));
+            Self::NotATokenizer { .. } => {
+                "expected a `tokenizer.json` as Regard or Hugging Face's `tokenizers` writes it"
+            }
+            Self::MissingToken { key, .. } => {
+                return Some(format!("`tokenizer.{key}` says which of its tokens it is"));
             }
             _ => return None,
         };
@@ -154,5 +162,16 @@ impl TextError {
         } else {
             Err(Self::Config { problems })
         }
+    }
+}
+
+fn one_of(candidates: &[String]) -> String {
+    let quoted: Vec<String> = candidates
+        .iter()
+        .map(|token| format!("`{token}`"))
+        .collect();
+    match quoted.as_slice() {
+        [only] => only.clone(),
+        all => format!("one of {}", all.join(", ")),
     }
 }

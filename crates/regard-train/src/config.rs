@@ -132,6 +132,17 @@ impl RunConfig {
         )
     }
 
+    /// `self` for a run that begins with the tokenizers of `earlier`; how they are sampled stays its own.
+    #[must_use]
+    pub fn beginning(self, earlier: BundleConfig) -> Self {
+        let tokenizer = TokenizerConfig {
+            dropout: self.tokenizer.dropout,
+            alpha: self.tokenizer.alpha,
+            ..earlier.tokenizer
+        };
+        Self { tokenizer, ..self }
+    }
+
     /// `self` for the run whose configuration is `earlier`, if they differ only in what a resumed run may change.
     ///
     /// # Errors

@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 use burn::module::Module;
 use burn::tensor::Device;
 use regard_decode::{
-    Checkpoint, DecodeError, Problems, RunDirectory, load_parameters, load_tokenizers,
-    write_atomically,
+    BundleConfig, Checkpoint, DecodeError, Problems, RunDirectory, load_parameters,
+    load_tokenizers, write_atomically,
 };
 use regard_nn::{Init, Model};
 use regard_text::Tokenizers;
@@ -76,6 +76,9 @@ pub fn train(
     check_existence(&run, options.resume)?;
     let config = if options.resume {
         config.resuming(&RunConfig::load(&run.config(), &[])?)?
+    } else if let Some(init) = &options.init {
+        let earlier = RunDirectory::open(init)?;
+        config.beginning(BundleConfig::read(&earlier.config())?)
     } else {
         config
     };
@@ -128,19 +131,20 @@ fn lock(run: &RunDirectory) -> Result<File, TrainError> {
     }
 }
 
-/// Those of the run, of the run it begins with, or new ones trained on `pairs`; they cut at random where the configuration
-/// says so.
+/// Those of the run, of the run it begins with, those of files, or new ones trained on `pairs`; they cut at random where the
+/// configuration says so.
 fn tokenizers(
     run: &RunDirectory,
     config: &RunConfig,
     options: &TrainOptions,
     pairs: &[Pair],
 ) -> Result<Tokenizers, TrainError> {
+    let load = |run: &RunDirectory| load_tokenizers(run, &config.tokenizer, &config.model);
     let plain = if options.resume {
-        load_tokenizers(run, &config.model)?
+        load(run)?
     } else {
         let tokenizers = match &options.init {
-            Some(init) => load_tokenizers(&RunDirectory::open(init)?, &config.model)?,
+            Some(init) => load(&RunDirectory::open(init)?)?,
             None => Tokenizers::train(&config.tokenizer, pairs)?,
         };
         tokenizers.save(run.path())?;

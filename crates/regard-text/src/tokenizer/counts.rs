@@ -5,7 +5,7 @@ use tokenizers::tokenizer::{Normalizer, PreTokenizer};
 use tokenizers::{NormalizedString, OffsetReferential, OffsetType, PreTokenizedString};
 
 use super::train::{self, refused};
-use super::{Tokenizer, TokenizerConfig, scheme};
+use super::{Tokenizer, TokenizerConfig, TokenizerKind, scheme};
 use crate::error::TextError;
 use crate::special::SpecialIds;
 
@@ -39,12 +39,20 @@ impl PieceCounter {
         })
     }
 
+    /// Whether lines make a difference. Bytes are known without looking.
+    pub fn needs_lines(&self) -> bool {
+        self.config.kind != TokenizerKind::Byte
+    }
+
     /// Counts the pieces of `lines`, in parallel.
     ///
     /// # Errors
     ///
     /// If the tokenizer library refuses a line.
     pub fn add(&mut self, lines: &[&str]) -> Result<(), TextError> {
+        if !self.needs_lines() {
+            return Ok(());
+        }
         let counts = lines
             .par_chunks(CHUNK)
             .map(|chunk| count_chunk(&self.tokenizer, chunk))
@@ -58,7 +66,7 @@ impl PieceCounter {
     ///
     /// # Errors
     ///
-    /// If no line had a word in it.
+    /// If no line had a word in it; `byte` needs none.
     pub fn finish(self) -> Result<Tokenizer, TextError> {
         let mut pieces: Vec<(String, u64)> = self.counts.into_iter().collect();
         pieces.sort_unstable();

@@ -21,14 +21,17 @@ pub struct Tokenizers {
 
 impl Tokenizers {
     /// Trains one tokenizer on both sides together, or one on each if the configuration says so; on
-    /// the pairs that the configuration [takes](TokenizerConfig::takes). [`TokenizerTrainer`] does
-    /// it without holding all pairs at once.
+    /// the pairs that the configuration [takes](TokenizerConfig::takes). If it names files, reads
+    /// them instead. [`TokenizerTrainer`] does it without holding all pairs at once.
     ///
     /// # Errors
     ///
     /// Those of [`TokenizerTrainer`].
     pub fn train(config: &TokenizerConfig, pairs: &[Pair]) -> Result<Self, TextError> {
         let mut trainer = TokenizerTrainer::new(config)?;
+        if !trainer.needs_pairs() {
+            return trainer.finish();
+        }
         if pairs.len() <= config.sample {
             trainer.add(pairs)?;
         } else {
@@ -38,6 +41,26 @@ impl Tokenizers {
             trainer.add(&taken)?;
         }
         trainer.finish()
+    }
+
+    /// The tokenizers that `config` names files of; `None` if it wants them trained.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tokenizer::load_as`], and a configuration that does not
+    /// [validate](TokenizerConfig::validate).
+    pub fn given(config: &TokenizerConfig) -> Result<Option<Self>, TextError> {
+        config.validate()?;
+        let load = |path| Tokenizer::load_as(path, config);
+        Ok(
+            match (&config.file, &config.source_file, &config.target_file) {
+                (Some(file), ..) => Some(Self::shared(load(file)?)),
+                (None, Some(source), Some(target)) => {
+                    Some(Self::separate(load(source)?, load(target)?))
+                }
+                _ => None,
+            },
+        )
     }
 
     /// One tokenizer for both sides.
@@ -74,20 +97,19 @@ impl Tokenizers {
         ))
     }
 
-    /// Reads what [`save`](Self::save) wrote.
+    /// Reads what [`save`](Self::save) wrote. `config` is that of the run: special tokens may have
+    /// the names it gives them.
     ///
     /// # Errors
     ///
-    /// Those of [`Tokenizer::load`].
-    pub fn load(directory: impl AsRef<Path>) -> Result<Self, TextError> {
+    /// Those of [`Tokenizer::load_as`].
+    pub fn load(directory: impl AsRef<Path>, config: &TokenizerConfig) -> Result<Self, TextError> {
         let directory = directory.as_ref();
+        let load = |name| Tokenizer::load_as(directory.join(name), config);
         if directory.join(SOURCE).exists() || directory.join(TARGET).exists() {
-            return Ok(Self::separate(
-                Tokenizer::load(directory.join(SOURCE))?,
-                Tokenizer::load(directory.join(TARGET))?,
-            ));
+            return Ok(Self::separate(load(SOURCE)?, load(TARGET)?));
         }
-        Ok(Self::shared(Tokenizer::load(directory.join(SHARED))?))
+        Ok(Self::shared(load(SHARED)?))
     }
 
     /// Writes `tokenizer.json`, or `source-tokenizer.json` and `target-tokenizer.json`, into a

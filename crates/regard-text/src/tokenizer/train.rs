@@ -6,7 +6,7 @@ use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::tokenizer::{AddedToken, Result};
 
-use super::{TokenizerConfig, TokenizerKind, merges, unigram};
+use super::{TokenizerConfig, TokenizerKind, bytes, merges, unigram};
 use crate::error::TextError;
 use crate::special::SpecialIds;
 
@@ -23,7 +23,7 @@ pub(super) fn learn(
     mut tokenizer: tokenizers::Tokenizer,
     pieces: &[(String, u64)],
 ) -> std::result::Result<tokenizers::Tokenizer, TextError> {
-    if pieces.is_empty() {
+    if pieces.is_empty() && config.kind != TokenizerKind::Byte {
         return Err(TextError::NoText);
     }
     tokenizer.with_model(model(config, pieces).map_err(refused)?);
@@ -91,6 +91,7 @@ fn model(config: &TokenizerConfig, pieces: &[(String, u64)]) -> Result<ModelWrap
                 .build()?
                 .into()
         }
+        TokenizerKind::Byte => bytes::model(reserved)?.into(),
         TokenizerKind::Unigram => unigram::learn(pieces, most, reserved, place)?.into(),
     })
 }

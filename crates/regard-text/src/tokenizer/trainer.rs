@@ -25,24 +25,38 @@ use crate::error::TextError;
 /// # Ok::<(), regard_text::TextError>(())
 /// ```
 #[derive(Debug)]
-pub struct TokenizerTrainer {
-    source: PieceCounter,
-    /// `None` if both sides count together.
-    target: Option<PieceCounter>,
+pub struct TokenizerTrainer(Sides);
+
+#[derive(Debug)]
+enum Sides {
+    Given(Tokenizers),
+    Together(Box<PieceCounter>),
+    Apart(Box<[PieceCounter; 2]>),
 }
 
 impl TokenizerTrainer {
-    /// A trainer that has seen no pair.
+    /// A trainer that has seen no pair. If `config` names files, they are read now.
     ///
     /// # Errors
     ///
-    /// A configuration that does not [validate](TokenizerConfig::validate).
+    /// A configuration that does not [validate](TokenizerConfig::validate), or a file that is no
+    /// tokenizer.
     pub fn new(config: &TokenizerConfig) -> Result<Self, TextError> {
-        let separate = !config.shared;
-        Ok(Self {
-            source: PieceCounter::new(config)?,
-            target: separate.then(|| PieceCounter::new(config)).transpose()?,
-        })
+        let counter = || PieceCounter::new(config);
+        Ok(Self(match Tokenizers::given(config)? {
+            Some(given) => Sides::Given(given),
+            None if config.shared => Sides::Together(Box::new(counter()?)),
+            None => Sides::Apart(Box::new([counter()?, counter()?])),
+        }))
+    }
+
+    /// Whether pairs make a difference: not where the tokenizers are given as files, nor for `byte`.
+    pub fn needs_pairs(&self) -> bool {
+        match &self.0 {
+            Sides::Given(_) => false,
+            Sides::Together(counter) => counter.needs_lines(),
+            Sides::Apart(counters) => counters[0].needs_lines(),
+        }
     }
 
     /// Counts the words of `pairs`, in parallel. All of them: whoever has more pairs than
@@ -54,23 +68,33 @@ impl TokenizerTrainer {
     pub fn add(&mut self, pairs: &[Pair]) -> Result<(), TextError> {
         let sources: Vec<&str> = pairs.iter().map(|pair| pair.source.as_str()).collect();
         let targets: Vec<&str> = pairs.iter().map(|pair| pair.target.as_str()).collect();
-        self.source.add(&sources)?;
-        self.target
-            .as_mut()
-            .unwrap_or(&mut self.source)
-            .add(&targets)
+        match &mut self.0 {
+            Sides::Given(_) => Ok(()),
+            Sides::Together(counter) => {
+                counter.add(&sources)?;
+                counter.add(&targets)
+            }
+            Sides::Apart(counters) => {
+                let [source, target] = counters.as_mut();
+                source.add(&sources)?;
+                target.add(&targets)
+            }
+        }
     }
 
     /// The tokenizers of all pairs so far.
     ///
     /// # Errors
     ///
-    /// If no pair had a word in it.
+    /// If pairs are needed, and none had a word in it.
     pub fn finish(self) -> Result<Tokenizers, TextError> {
-        let source = self.source.finish()?;
-        Ok(match self.target {
-            None => Tokenizers::shared(source),
-            Some(target) => Tokenizers::separate(source, target.finish()?),
+        Ok(match self.0 {
+            Sides::Given(tokenizers) => tokenizers,
+            Sides::Together(counter) => Tokenizers::shared(counter.finish()?),
+            Sides::Apart(counters) => {
+                let [source, target] = *counters;
+                Tokenizers::separate(source.finish()?, target.finish()?)
+            }
         })
     }
 }

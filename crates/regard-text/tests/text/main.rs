@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod corpora;
+mod given;
 mod round_trip;
 mod sampling;
+mod spaces;
 mod tokenizers;
 
 use std::path::PathBuf;

@@ -1,9 +1,9 @@
-//! Texts cut at random: BPE dropout.
+//! Texts cut at random: BPE dropout, and pieces drawn from a unigram model.
 
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use regard_text::{TextError, Tokenizer, TokenizerConfig, TokenizerKind, Tokenizers};
+use regard_text::{Tokenizer, TokenizerConfig, TokenizerKind, Tokenizers};
 
 use crate::LINES;
 use crate::tokenizers::{KINDS, config, pairs, trained};
@@ -16,10 +16,20 @@ fn dropping(dropout: f64) -> Tokenizer {
     trained(TokenizerKind::Bpe).sampled(&config).unwrap()
 }
 
+fn drawing(alpha: f64) -> Tokenizer {
+    let config = TokenizerConfig {
+        alpha: Some(alpha),
+        ..config(TokenizerKind::Unigram)
+    };
+    trained(TokenizerKind::Unigram).sampled(&config).unwrap()
+}
+
 /// Small enough that no draw is smaller.
 static NEARLY_NEVER: LazyLock<Tokenizer> = LazyLock::new(|| dropping(f64::MIN_POSITIVE));
 static SOMETIMES: LazyLock<Tokenizer> = LazyLock::new(|| dropping(0.3));
 static NEARLY_ALWAYS: LazyLock<Tokenizer> = LazyLock::new(|| dropping(1.0 - 1e-12));
+static BEST: LazyLock<Tokenizer> = LazyLock::new(|| drawing(1e5));
+static DRAWN: LazyLock<Tokenizer> = LazyLock::new(|| drawing(0.2));
 
 proptest! {
     #[test]
@@ -28,21 +38,25 @@ proptest! {
     }
 
     #[test]
+    fn with_a_large_alpha_sampling_is_encoding(text in any::<String>(), key in any::<u64>()) {
+        prop_assert_eq!(BEST.encode_sampled(&text, key), BEST.encode(&text));
+    }
+
+    #[test]
     fn a_sampled_text_spells_the_same(text in any::<String>(), key in any::<u64>()) {
-        let plain = SOMETIMES.encode(&text);
-        let sampled = SOMETIMES.encode_sampled(&text, key);
-        prop_assert_eq!(SOMETIMES.decode(&sampled), SOMETIMES.decode(&plain));
-        prop_assert!(sampled.len() >= plain.len());
+        for tokenizer in [&*SOMETIMES, &*DRAWN] {
+            let (plain, sampled) = (tokenizer.encode(&text), tokenizer.encode_sampled(&text, key));
+            prop_assert_eq!(tokenizer.decode(&sampled), tokenizer.decode(&plain));
+        }
     }
 }
 
 #[test]
-fn without_dropout_lines_are_cut_as_ever() {
+fn lines_are_cut_as_ever_where_nothing_is_left_to_chance() {
     for line in LINES {
-        assert_eq!(
-            NEARLY_NEVER.encode_sampled(line, 5),
-            NEARLY_NEVER.encode(line)
-        );
+        for tokenizer in [&*NEARLY_NEVER, &*BEST] {
+            assert_eq!(tokenizer.encode_sampled(line, 5), tokenizer.encode(line));
+        }
     }
 }
 
@@ -58,28 +72,44 @@ fn with_all_merges_dropped_characters_are_left() {
 
 #[test]
 fn the_same_key_gives_the_same_ids_on_any_thread() {
-    let cut = |key| {
-        LINES
-            .map(|line| SOMETIMES.encode_sampled(line, key))
-            .to_vec()
-    };
-    let here = cut(1);
-    let elsewhere: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| cut(1))).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
-    });
-    assert!(elsewhere.iter().all(|there| *there == here));
-    assert_ne!(cut(2), here);
+    for tokenizer in [&*SOMETIMES, &*DRAWN] {
+        let cut = |key| {
+            let ids = LINES.map(|line| tokenizer.encode_sampled(line, key));
+            ids.to_vec()
+        };
+        let here = cut(1);
+        let elsewhere: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| cut(1))).collect();
+            let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+            joined.collect()
+        });
+        assert!(elsewhere.iter().all(|there| *there == here));
+        assert_ne!(cut(2), here);
+    }
 }
 
 #[test]
 fn equal_words_of_a_text_are_cut_apart_from_each_other() {
-    let ids = SOMETIMES.encode_sampled(&"operating ".repeat(40), 3);
-    let once = SOMETIMES.encode_sampled("operating", 3);
-    assert_ne!(ids, once.repeat(40));
+    for tokenizer in [&*SOMETIMES, &*DRAWN] {
+        let ids = tokenizer.encode_sampled(&"operating ".repeat(40), 3);
+        let once = tokenizer.encode_sampled("operating", 3);
+        assert_ne!(ids, once.repeat(40));
+    }
+}
+
+#[test]
+fn a_smaller_alpha_makes_more_tokens() {
+    let tokens = |alpha| {
+        let tokenizer = drawing(alpha);
+        let ids = |key| {
+            LINES
+                .map(|line| tokenizer.encode_sampled(line, key))
+                .concat()
+        };
+        (0..50).map(|key| ids(key).len()).sum::<usize>()
+    };
+    let counts = [100.0, 1.0, 0.3, 0.01].map(tokens);
+    assert!(counts.is_sorted_by(|less, more| less < more), "{counts:?}");
 }
 
 #[test]
@@ -109,7 +139,7 @@ fn what_a_file_holds_does_not_sample() {
         .sampled(&config)
         .unwrap();
     sampled.save(files.path("")).unwrap();
-    let loaded = Tokenizers::load(files.path("")).unwrap();
+    let loaded = Tokenizers::load(files.path(""), &config).unwrap();
     assert!(sampled.source().is_sampled() && sampled.target().is_sampled());
     assert!(!loaded.source().is_sampled() && !loaded.target().is_sampled());
     assert_eq!(loaded.source().digest(), sampled.source().digest());
@@ -167,8 +197,42 @@ fn dropout_is_a_probability_and_for_bpe() {
         ..config(TokenizerKind::Bpe)
     };
     let error = trained(TokenizerKind::Word).sampled(&config).unwrap_err();
-    assert!(
-        matches!(&error, TextError::Config { problems } if problems[0].starts_with("`tokenizer.dropout`")),
-        "{error:?}"
+    assert_eq!(
+        error.to_string(),
+        "`tokenizer.dropout`: expected 0, since the tokenizer is a list of words, not byte-pair encoding"
+    );
+}
+
+#[test]
+fn alpha_is_above_zero_and_for_unigram() {
+    for alpha in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let config = TokenizerConfig {
+            kind: TokenizerKind::Unigram,
+            alpha: Some(alpha),
+            ..TokenizerConfig::default()
+        };
+        assert_eq!(
+            config.problems(),
+            [format!(
+                "`tokenizer.alpha`: expected a number above 0, got {alpha}"
+            )]
+        );
+    }
+    let config = TokenizerConfig {
+        alpha: Some(0.2),
+        ..TokenizerConfig::default()
+    };
+    assert_eq!(
+        config.problems(),
+        ["`tokenizer.alpha`: expected none unless `tokenizer.kind` is `unigram`, got 0.2"]
+    );
+    let config = TokenizerConfig {
+        kind: TokenizerKind::Unigram,
+        ..config
+    };
+    let error = trained(TokenizerKind::Bpe).sampled(&config).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`tokenizer.alpha`: expected none, since the tokenizer is byte-pair encoding, not a unigram model"
     );
 }

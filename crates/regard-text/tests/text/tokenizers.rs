@@ -8,7 +8,17 @@ use regard_text::{
 
 use crate::{Files, LINES};
 
-pub(crate) const KINDS: [TokenizerKind; 5] = [
+pub(crate) const KINDS: [TokenizerKind; 6] = [
+    TokenizerKind::Bpe,
+    TokenizerKind::Unigram,
+    TokenizerKind::WordPiece,
+    TokenizerKind::Word,
+    TokenizerKind::Character,
+    TokenizerKind::Byte,
+];
+
+/// Those whose vocabulary comes from a text.
+pub(crate) const LEARNED: [TokenizerKind; 5] = [
     TokenizerKind::Bpe,
     TokenizerKind::Unigram,
     TokenizerKind::WordPiece,
@@ -19,7 +29,11 @@ pub(crate) const KINDS: [TokenizerKind; 5] = [
 pub(crate) fn config(kind: TokenizerKind) -> TokenizerConfig {
     TokenizerConfig {
         kind,
-        vocabulary: 180,
+        vocabulary: if kind == TokenizerKind::Byte {
+            260
+        } else {
+            180
+        },
         ..TokenizerConfig::default()
     }
 }
@@ -185,7 +199,7 @@ fn special_ids_come_first() {
 
 #[test]
 fn the_vocabulary_is_an_upper_bound() {
-    for kind in KINDS {
+    for kind in LEARNED {
         for vocabulary in [8, 20, 60, 70, 100, 180, 8000] {
             let config = TokenizerConfig {
                 vocabulary,
@@ -225,7 +239,7 @@ fn text_that_spells_a_special_token_is_text() {
 
 #[test]
 fn unseen_characters_become_unknown() {
-    for kind in KINDS {
+    for kind in LEARNED {
         let tokenizer = trained(kind);
         let unknown = tokenizer.special().unknown;
         let ids = tokenizer.encode("Two 日本 men.");
@@ -351,7 +365,7 @@ fn lower_case_and_nfkc_are_asked_for() {
 
 #[test]
 fn white_space_of_any_kind_is_one_space() {
-    for kind in KINDS {
+    for kind in LEARNED {
         let tokenizer = trained(kind);
         let plain = tokenizer.encode("Two men are white");
         assert_eq!(
@@ -407,7 +421,7 @@ fn odd_text_trains_every_kind() {
 
 #[test]
 fn no_text_is_an_error() {
-    for kind in KINDS {
+    for kind in LEARNED {
         for lines in [vec![], vec![""], vec![" ", "\u{a0}"]] {
             let error = Tokenizer::train(&config(kind), lines.into_iter()).unwrap_err();
             assert!(matches!(error, TextError::NoText), "{kind:?}: {error:?}");
@@ -465,7 +479,7 @@ fn one_file_for_a_shared_vocabulary_and_two_for_separate_ones() {
             .collect();
         written.sort();
         assert_eq!(written, names);
-        let loaded = Tokenizers::load(files.path("")).unwrap();
+        let loaded = Tokenizers::load(files.path(""), &config).unwrap();
         assert_eq!((both.is_shared(), loaded.is_shared()), (shared, shared));
         assert_eq!(
             loaded.source().encode(LINES[0]),
@@ -506,7 +520,13 @@ fn a_foreign_or_broken_file_is_named() {
     }
     let error = Tokenizer::load(files.write("t.json", whole.replace("</s>", "<end>"))).unwrap_err();
     assert!(
-        matches!(error, TextError::MissingToken { token: "</s>", .. }),
+        matches!(
+            error,
+            TextError::MissingToken {
+                key: "end_token",
+                ..
+            }
+        ),
         "{error:?}"
     );
 }
