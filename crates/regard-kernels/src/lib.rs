@@ -33,6 +33,7 @@ mod normalizer;
 mod optimizer;
 mod profile;
 mod random;
+mod recompute;
 mod recurrence;
 mod rows;
 mod sequences;
@@ -58,6 +59,7 @@ pub use normalizer::Normalizer;
 pub use optimizer::{AdamStep, adam, sum_of_squares};
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
 pub use random::Key;
+pub use recompute::{Input, Inputs, TensorMap, recompute};
 pub use recurrence::{
     AdditiveWeights, AttendedMemory, AttentiveStates, Direction, RecurrentCell, RecurrentWeights,
     attentive_recurrence, recurrence,
