@@ -19,8 +19,8 @@ pub struct Bundle {
     pub tokenizers: Tokenizers,
     /// The model, ready for evaluation.
     pub model: Model,
-    /// The step whose weights these are.
-    pub step: u64,
+    /// The step whose weights these are; `None` for an average of several.
+    pub step: Option<u64>,
 }
 
 /// Which checkpoint of a run.
@@ -30,6 +30,8 @@ pub enum Checkpoint {
     Best,
     /// The last written.
     Last,
+    /// The average of several.
+    Average,
     /// That of a step.
     Step(u64),
 }
@@ -41,10 +43,11 @@ impl FromStr for Checkpoint {
         match text {
             "best" => Ok(Self::Best),
             "last" => Ok(Self::Last),
+            "average" => Ok(Self::Average),
             _ => text
                 .parse()
                 .map(Self::Step)
-                .map_err(|_| format!("expected `best`, `last` or a step, got `{text}`")),
+                .map_err(|_| format!("expected `best`, `last`, `average` or a step, got `{text}`")),
         }
     }
 }
@@ -54,6 +57,7 @@ impl fmt::Display for Checkpoint {
         match self {
             Self::Best => f.write_str("`best`"),
             Self::Last => f.write_str("`last`"),
+            Self::Average => f.write_str("`average`"),
             Self::Step(step) => write!(f, "at step {step}"),
         }
     }
@@ -72,7 +76,7 @@ impl Bundle {
     ) -> Result<Self, DecodeError> {
         let run = RunDirectory::open(run.as_ref())?;
         let config = BundleConfig::read(&run.config())?;
-        let step = run.find(checkpoint)?;
+        let (weights, step) = run.locate(checkpoint)?;
         let tokenizers = load_tokenizers(&run, &config.model)?;
         // The seed does not matter: every value is replaced.
         let model = config.model.init(
@@ -80,7 +84,7 @@ impl Bundle {
             tokenizers.target().vocabulary_size(),
             &Init::new(0, device),
         );
-        let model = load_parameters(model, &run.weights(step))?;
+        let model = load_parameters(model, &weights)?;
         Ok(Self {
             config,
             tokenizers,

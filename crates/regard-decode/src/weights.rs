@@ -126,6 +126,11 @@ impl TensorFile {
         })
     }
 
+    /// All tensors, by name.
+    pub fn into_tensors(self) -> impl Iterator<Item = NamedTensor> {
+        self.tensors.into_values()
+    }
+
     /// Takes the values of `name`, if there are any of that shape; notes what is wrong otherwise.
     pub fn take(
         &mut self,

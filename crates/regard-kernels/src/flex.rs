@@ -17,6 +17,7 @@ mod matrix;
 mod norm;
 #[cfg(test)]
 mod not_finite;
+mod r_drop;
 mod recurrence;
 mod rows;
 mod simd;
@@ -41,12 +42,13 @@ pub(crate) use activation::{
     ActivationOp, Function, GatedOp, Gelu, GeluTanh, MaxoutOp, Relu, Sigmoid, Silu,
 };
 pub(crate) use attention::{AttentionOp, Heads};
-pub(crate) use choice::most_probable;
+pub(crate) use choice::{k_most_probable, most_probable};
 pub(crate) use dropout::{DropoutOp, RowDropoutOp};
 pub(crate) use embedding::EmbeddingOp;
 pub(crate) use linear::LinearOp;
 pub(crate) use loss::CrossEntropyOp;
 pub(crate) use norm::NormOp;
+pub(crate) use r_drop::RDropOp;
 pub(crate) use recurrence::{AttentiveOp, RecurrenceOp};
 pub(crate) use rows::{PackOp, UnpackOp};
 pub(crate) use simd::each_piece;

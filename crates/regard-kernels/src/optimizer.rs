@@ -95,6 +95,30 @@ pub fn adam(
     );
 }
 
+/// Moves `average` towards `values`, in place: `average = decay average + (1 - decay) values`.
+///
+/// # Panics
+///
+/// If the slices differ in length.
+pub fn moving_average(average: &mut [f32], values: &[f32], decay: f64) {
+    assert_eq!(
+        average.len(),
+        values.len(),
+        "moving_average: expected slices of one length"
+    );
+    let (keep, take) = (decay as f32, (1.0 - decay) as f32);
+    let pieces = average.chunks_mut(PIECE).zip(values.chunks(PIECE));
+    each_piece(
+        pieces,
+        #[inline(always)]
+        |(average, values)| {
+            for (average, &value) in average.iter_mut().zip(values) {
+                *average = keep * *average + take * value;
+            }
+        },
+    );
+}
+
 /// The sum of squares, accumulated in f64 in one fixed order, whatever the number of cores.
 pub fn sum_of_squares(values: &[f32]) -> f64 {
     let of_pieces = each_piece(

@@ -103,6 +103,12 @@ pub enum TextError {
         /// What the library said.
         reason: String,
     },
+    /// The model of a tokenizer cannot be read for sampling.
+    #[error("cannot sample from the tokenizer: {reason}")]
+    Sampling {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A toy task cannot make the pairs asked for.
     #[error(transparent)]
     Toy(#[from] ToyError),

@@ -29,4 +29,4 @@ pub use data::{CorpusFiles, DataConfig, LongLines};
 pub use digest::digest;
 pub use error::TextError;
 pub use special::SpecialIds;
-pub use tokenizer::{Tokenizer, TokenizerConfig, TokenizerKind, Tokenizers};
+pub use tokenizer::{Tokenizer, TokenizerConfig, TokenizerKind, TokenizerTrainer, Tokenizers};

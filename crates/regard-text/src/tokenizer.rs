@@ -10,19 +10,27 @@
 
 mod config;
 mod counts;
+mod draws;
+mod dropout;
 mod files;
 mod merges;
+mod sampling;
 mod scheme;
 mod train;
+mod trainer;
 mod unigram;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 pub use config::{TokenizerConfig, TokenizerKind};
+pub use counts::PieceCounter;
 pub use files::Tokenizers;
+pub use trainer::TokenizerTrainer;
 
+use self::sampling::Sampler;
 use crate::error::TextError;
 use crate::{SpecialIds, digest};
 
@@ -48,6 +56,7 @@ const WORD_START: char = '\u{2581}';
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     special: SpecialIds,
+    sampler: Option<Arc<Sampler>>,
 }
 
 impl Tokenizer {
@@ -61,10 +70,10 @@ impl Tokenizer {
         config: &TokenizerConfig,
         lines: impl Iterator<Item = &'a str>,
     ) -> Result<Self, TextError> {
-        config.validate()?;
         let lines: Vec<&str> = lines.collect();
-        let inner = train::train(config, &lines)?;
-        Ok(Self::assemble(inner, SpecialIds::default()))
+        let mut counter = PieceCounter::new(config)?;
+        counter.add(&lines)?;
+        counter.finish()
     }
 
     /// Reads a `tokenizer.json`.
@@ -120,7 +129,31 @@ impl Tokenizer {
             .expect("no truncation is always possible");
         // Text that happens to spell `</s>` is text.
         inner.set_encode_special_tokens(true);
-        Self { inner, special }
+        Self {
+            inner,
+            special,
+            sampler: None,
+        }
+    }
+
+    /// This tokenizer, with [`encode_sampled`](Self::encode_sampled) doing what `config` asks for.
+    ///
+    /// A file does not say how text was cut in training, and inference has no use for it: so no
+    /// tokenizer samples unless it went through here.
+    ///
+    /// # Errors
+    ///
+    /// A configuration that does not [validate](TokenizerConfig::validate), or that asks for what
+    /// the model of this tokenizer cannot do.
+    pub fn sampled(mut self, config: &TokenizerConfig) -> Result<Self, TextError> {
+        config.validate()?;
+        self.sampler = Sampler::new(config, &self.inner)?.map(Arc::new);
+        Ok(self)
+    }
+
+    /// Whether [`encode_sampled`](Self::encode_sampled) differs from [`encode`](Self::encode).
+    pub fn is_sampled(&self) -> bool {
+        self.sampler.is_some()
     }
 
     /// The ids of a text, without special ids. What the vocabulary cannot spell becomes
@@ -131,6 +164,34 @@ impl Tokenizer {
             // A vocabulary made elsewhere may lack what it needs to say "unknown".
             Err(_) => vec![self.special.unknown],
         }
+    }
+
+    /// The ids of a text, cut at random as far as the configuration [asks for it](Self::sampled). A
+    /// function of `text` and `key`: use another key each time the text is read.
+    ///
+    /// Whatever the cut, it spells the same text. Of a tokenizer that does not sample, this is
+    /// [`encode`](Self::encode).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use regard_text::{Tokenizer, TokenizerConfig};
+    ///
+    /// let config = TokenizerConfig { dropout: 0.5, ..TokenizerConfig::default() };
+    /// let tokenizer = Tokenizer::train(&config, ["low lower lowest"; 9].into_iter())?.sampled(&config)?;
+    /// assert_eq!(tokenizer.encode("lowest").len(), 1);
+    /// let cuts: Vec<_> = (0..9).map(|key| tokenizer.encode_sampled("lowest", key)).collect();
+    /// assert!(cuts.iter().any(|ids| ids.len() > 1));
+    /// assert!(cuts.iter().all(|ids| tokenizer.decode(ids) == "lowest"));
+    /// # Ok::<(), regard_text::TextError>(())
+    /// ```
+    pub fn encode_sampled(&self, text: &str, key: u64) -> Vec<u32> {
+        let Some(sampler) = &self.sampler else {
+            return self.encode(text);
+        };
+        sampler
+            .encode(&self.inner, text, key)
+            .unwrap_or_else(|_| vec![self.special.unknown])
     }
 
     /// [`encode`](Self::encode) of each text, in parallel; the result is in the order of the texts.

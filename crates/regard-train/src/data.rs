@@ -20,6 +20,8 @@ pub struct Corpora {
     pub train_report: ReadReport,
     /// To validate on; empty where there is none.
     pub valid: Vec<Example>,
+    /// The same as text, none left out but those with an empty side.
+    pub valid_pairs: Vec<Pair>,
     /// What became of its lines.
     pub valid_report: ReadReport,
     /// Pairs to report on at the end. They are counted, not kept.
@@ -54,6 +56,7 @@ pub fn prepare_corpora(
         train,
         train_report,
         valid,
+        valid_pairs: pairs,
         valid_report: read.then(encoded),
         test_pairs: test.len(),
     })

@@ -97,6 +97,9 @@ pub enum TrainError {
     /// The run directory or its files failed.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// Translations of the validation set cannot be scored.
+    #[error(transparent)]
+    Eval(#[from] regard_eval::EvalError),
     /// Text or tokenizer failed.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -126,7 +129,7 @@ impl TrainError {
             Self::Damaged { .. } => Some("start again in another directory with `--run DIR`".into()),
             Self::Decode(error) => error.hint(),
             Self::Text(error) => error.hint(),
-            Self::Set { .. } => None,
+            Self::Set { .. } | Self::Eval(_) => None,
         }
     }
 }

@@ -48,6 +48,15 @@ impl<O: Objective> Trainer<O> {
         &self.model
     }
 
+    /// The same with the model that `change` makes of it.
+    #[must_use]
+    pub fn map_model(self, change: impl FnOnce(O::Model) -> O::Model) -> Self {
+        Self {
+            model: change(self.model),
+            ..self
+        }
+    }
+
     /// The optimiser's state.
     pub fn adam(&self) -> &Adam {
         &self.adam

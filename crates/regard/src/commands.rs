@@ -1,6 +1,7 @@
 //! One module for each command.
 
 pub(crate) mod attend;
+pub(crate) mod average;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod compare;
@@ -19,7 +20,7 @@ use regard_decode::{Bundle, Checkpoint, DecodeError, Translator};
 use regard_text::TextError;
 use regard_train::RunConfig;
 
-use crate::cli::{Arguments, SetOptions};
+use crate::cli::{Arguments, SearchOptions, SetOptions};
 use crate::device;
 use crate::lines::{read_both, read_tsv};
 use crate::output::{complain, count};
@@ -35,7 +36,7 @@ pub(crate) fn load_config(
     Ok(RunConfig::load(path, &overrides)?)
 }
 
-/// Loads a run: the checkpoint asked for, or the best, or the last where none is best.
+/// Loads a run: the checkpoint asked for, or the preferred one.
 pub(crate) fn load(
     run: &Path,
     checkpoint: Option<Checkpoint>,
@@ -49,6 +50,17 @@ pub(crate) fn load(
         None => Translator::from_run(run, &device),
     };
     translator.map_err(|error: DecodeError| error.into())
+}
+
+/// As [`load`], with what the command line says about search.
+pub(crate) fn load_for(
+    run: &Path,
+    checkpoint: Option<Checkpoint>,
+    search: &SearchOptions,
+    arguments: &Arguments,
+) -> Result<Translator> {
+    let translator = load(run, checkpoint, arguments)?;
+    Ok(translator.with_beam(search.beam, search.length_penalty)?)
 }
 
 /// Sources and references from one file or two, line by line; nothing is dropped or trimmed.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Tokenizer, TokenizerConfig};
+use super::{Tokenizer, TokenizerConfig, TokenizerTrainer};
 use crate::corpus::Pair;
 use crate::error::TextError;
 
@@ -20,24 +20,24 @@ pub struct Tokenizers {
 }
 
 impl Tokenizers {
-    /// Trains one tokenizer on both sides together, or one on each if the configuration says so.
+    /// Trains one tokenizer on both sides together, or one on each if the configuration says so; on
+    /// the pairs that the configuration [takes](TokenizerConfig::takes). [`TokenizerTrainer`] does
+    /// it without holding all pairs at once.
     ///
     /// # Errors
     ///
-    /// Those of [`Tokenizer::train`].
+    /// Those of [`TokenizerTrainer`].
     pub fn train(config: &TokenizerConfig, pairs: &[Pair]) -> Result<Self, TextError> {
-        let sources = pairs.iter().map(|pair| pair.source.as_str());
-        let targets = pairs.iter().map(|pair| pair.target.as_str());
-        if config.shared {
-            return Ok(Self::shared(Tokenizer::train(
-                config,
-                sources.chain(targets),
-            )?));
+        let mut trainer = TokenizerTrainer::new(config)?;
+        if pairs.len() <= config.sample {
+            trainer.add(pairs)?;
+        } else {
+            let taken = pairs.iter().enumerate();
+            let taken = taken.filter(|&(index, _)| config.takes(index, pairs.len()));
+            let taken: Vec<Pair> = taken.map(|(_, pair)| pair.clone()).collect();
+            trainer.add(&taken)?;
         }
-        Ok(Self::separate(
-            Tokenizer::train(config, sources)?,
-            Tokenizer::train(config, targets)?,
-        ))
+        trainer.finish()
     }
 
     /// One tokenizer for both sides.
@@ -55,6 +55,23 @@ impl Tokenizers {
             source: Arc::new(source),
             target: Arc::new(target),
         }
+    }
+
+    /// These tokenizers, with sampling as `config` [asks for it](Tokenizer::sampled).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tokenizer::sampled`].
+    pub fn sampled(self, config: &TokenizerConfig) -> Result<Self, TextError> {
+        if self.is_shared() {
+            return Ok(Self::shared(
+                Tokenizer::clone(&self.source).sampled(config)?,
+            ));
+        }
+        Ok(Self::separate(
+            Tokenizer::clone(&self.source).sampled(config)?,
+            Tokenizer::clone(&self.target).sampled(config)?,
+        ))
     }
 
     /// Reads what [`save`](Self::save) wrote.

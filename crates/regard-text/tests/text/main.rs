@@ -4,6 +4,7 @@
 
 mod corpora;
 mod round_trip;
+mod sampling;
 mod tokenizers;
 
 use std::path::PathBuf;

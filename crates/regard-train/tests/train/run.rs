@@ -76,6 +76,7 @@ fn a_run_tells_what_it_does_and_loads_again() {
     let options = TrainOptions {
         run: directory.path().join("run"),
         resume: false,
+        init: None,
         device: Device::flex(),
     };
     let mut told = Told::default();
@@ -119,6 +120,7 @@ fn a_stop_comes_after_the_step_and_its_checkpoint() {
     let options = TrainOptions {
         run: directory.path().join("run"),
         resume: false,
+        init: None,
         device: Device::flex(),
     };
     let mut told = Told::default();
@@ -133,6 +135,7 @@ fn a_configuration_made_by_hand_is_checked_too() {
     let options = TrainOptions {
         run: directory.path().join("run"),
         resume: false,
+        init: None,
         device: Device::flex(),
     };
     let mut config = config();
