@@ -34,6 +34,7 @@ mod optimizer;
 mod profile;
 mod r_drop;
 mod random;
+mod recompute;
 mod recurrence;
 mod rows;
 mod sequences;
@@ -60,6 +61,7 @@ pub use optimizer::{AdamStep, adam, moving_average, sum_of_squares};
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
 pub use r_drop::linear_r_drop;
 pub use random::Key;
+pub use recompute::{Input, Inputs, TensorMap, recompute};
 pub use recurrence::{
     AdditiveWeights, AttendedMemory, AttentiveStates, Direction, RecurrentCell, RecurrentWeights,
     attentive_recurrence, recurrence,

@@ -2,10 +2,11 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use regard_kernels::recompute;
 
+use super::TransformerConfig;
 use super::encoder::Parts;
 use super::self_attention::{Past, SelfAttention, multi_head};
-use super::{TransformerConfig, TransformerMemory};
 use crate::{
     AttentionKind, AttentionMap, AttentionMask, FeedForward, Init, Layout, MultiHeadCrossAttention,
     Norm, Pass, Residual,
@@ -29,7 +30,17 @@ pub(super) struct Decoder {
     norm: Option<Norm>,
 }
 
+/// What cross-attention looks at.
+#[derive(Clone, Copy)]
+pub(super) enum Seen<'a> {
+    /// Keys and values of each layer.
+    Projected(&'a [Tensor<3>]),
+    /// The encoder's result, `[N, D]`: layers that compute their activations again keep it in common, and no keys and values.
+    Encoded(&'a Tensor<2>, &'a Layout),
+}
+
 /// What one layer looked at: the target's past, and the source.
+#[derive(Default)]
 struct LayerWeights {
     past: Option<Tensor<4>>,
     source: Option<Tensor<4>>,
@@ -86,6 +97,26 @@ impl DecoderLayer {
             });
         (x, LayerWeights { past, source })
     }
+
+    /// The same of what the encoder said, without weights, computed again in the backward pass.
+    fn recomputed(
+        &self,
+        x: Tensor<2>,
+        layout: &Layout,
+        (encoded, encoded_layout, mask): (&Tensor<2>, &Layout, &AttentionMask),
+        bias: Option<&Tensor<4>>,
+        pass: Pass,
+    ) -> Tensor<2> {
+        let inputs = (x, encoded.clone(), bias.cloned());
+        let (layout, encoded_layout, mask) = (layout.clone(), encoded_layout.clone(), mask.clone());
+        recompute(self, inputs, move |layer, (x, encoded, bias)| {
+            let key_value = layer.cross_attention.project(encoded, &encoded_layout);
+            let context = (bias.as_ref(), None);
+            layer
+                .forward(x, &layout, (&key_value, &mask), context, &pass)
+                .0
+        })
+    }
 }
 
 impl Decoder {
@@ -113,20 +144,30 @@ impl Decoder {
     }
 
     /// `x: [N, D]` to `[N, D]`, and the maps that the pass wants. The bias broadcasts to the scores of every self-attention.
-    /// With a history, one entry per layer, `x` holds the positions that follow it.
+    /// With a history, one entry per layer, `x` holds the positions that follow it, and keys and values are projected.
     pub(super) fn forward(
         &self,
         mut x: Tensor<2>,
         layout: &Layout,
-        memory: &TransformerMemory,
+        (seen, mask): (Seen<'_>, &AttentionMask),
         (bias, mut history): (Option<&Tensor<4>>, Option<&mut Vec<Past>>),
         pass: &Pass,
     ) -> (Tensor<2>, Vec<AttentionMap>) {
         let mut maps = Vec::new();
         for (layer, block) in self.layers.iter().enumerate() {
-            let past = history.as_mut().map(|history| &mut history[layer]);
-            let memory = (&memory.key_values[layer], &memory.mask);
-            let (y, weights) = block.forward(x, layout, memory, (bias, past), &pass.nth(layer));
+            let pass = pass.nth(layer);
+            let (y, weights) = match seen {
+                Seen::Projected(key_values) => {
+                    let past = history.as_mut().map(|history| &mut history[layer]);
+                    let memory = (&key_values[layer], mask);
+                    block.forward(x, layout, memory, (bias, past), &pass)
+                }
+                Seen::Encoded(encoded, encoded_layout) => {
+                    let memory = (encoded, encoded_layout, mask);
+                    let y = block.recomputed(x, layout, memory, bias, pass);
+                    (y, LayerWeights::default())
+                }
+            };
             x = y;
             let kinds = [
                 (AttentionKind::Decoder, weights.past),
