@@ -17,6 +17,7 @@ mod matrix;
 mod norm;
 #[cfg(test)]
 mod not_finite;
+mod r_drop;
 mod recurrence;
 mod rows;
 mod simd;
@@ -47,6 +48,7 @@ pub(crate) use embedding::EmbeddingOp;
 pub(crate) use linear::LinearOp;
 pub(crate) use loss::CrossEntropyOp;
 pub(crate) use norm::NormOp;
+pub(crate) use r_drop::RDropOp;
 pub(crate) use recurrence::{AttentiveOp, RecurrenceOp};
 pub(crate) use rows::{PackOp, UnpackOp};
 pub(crate) use simd::each_piece;

@@ -32,6 +32,7 @@ mod norm;
 mod normalizer;
 mod optimizer;
 mod profile;
+mod r_drop;
 mod random;
 mod recurrence;
 mod rows;
@@ -57,6 +58,7 @@ pub use norm::{layer_norm, rms_norm};
 pub use normalizer::Normalizer;
 pub use optimizer::{AdamStep, adam, sum_of_squares};
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
+pub use r_drop::linear_r_drop;
 pub use random::Key;
 pub use recurrence::{
     AdditiveWeights, AttendedMemory, AttentiveStates, Direction, RecurrentCell, RecurrentWeights,

@@ -106,6 +106,7 @@ pub fn bench_train(
     let adam = Adam::new(config.adam());
     let objective = TeacherForcing {
         smoothing: config.label_smoothing,
+        r_drop: config.r_drop,
     };
     let model = model.init(
         bench.vocabulary,

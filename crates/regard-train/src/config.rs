@@ -39,6 +39,9 @@ pub struct TrainConfig {
     pub clip_norm: f64,
     /// Share of the target's probability that is spread over all classes, in `[0, 1)`. Default 0.1.
     pub label_smoothing: f64,
+    /// Weight of the divergence between two passes with different dropout (R-Drop), from 0; 0 makes one pass, above it a step
+    /// costs twice as much. Default 0.
+    pub r_drop: f64,
     /// How the share of true tokens among what the decoder reads falls: scheduled sampling. Default `none`: teacher forcing.
     pub scheduled_sampling: SamplingDecay,
     /// k of the decay; with a decay. Default 1 for `linear`, 0.9999 for `exponential`, 1,000 for `inverse_sigmoid`.
@@ -73,6 +76,7 @@ impl Default for TrainConfig {
             epsilon: 1e-9,
             clip_norm: 1.0,
             label_smoothing: 0.1,
+            r_drop: 0.0,
             scheduled_sampling: SamplingDecay::None,
             sampling_k: None,
             sampling_slope: None,
@@ -163,6 +167,12 @@ impl TrainConfig {
             if !(0.0..1.0).contains(&value) {
                 problems.push(format!("{key}: expected a number in [0, 1), got {value}"));
             }
+        }
+        if !(self.r_drop >= 0.0 && self.r_drop.is_finite()) {
+            problems.push(format!(
+                "r_drop: expected a number from 0, got {}",
+                self.r_drop
+            ));
         }
         problems.extend(self.sampling_problems());
         if i64::try_from(self.seed).is_err() {

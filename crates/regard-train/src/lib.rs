@@ -6,6 +6,7 @@ mod checkpoint;
 mod config;
 mod data;
 mod error;
+mod feed;
 mod log;
 mod objective;
 mod optimizer;

@@ -11,13 +11,13 @@ use regard_decode::{
     Checkpoint, DecodeError, Problems, RunDirectory, load_tokenizers, peak_memory_mib,
     write_atomically,
 };
-use regard_nn::{Batch, Init};
-use regard_text::batch::{HostBatch, plan_epoch};
-use regard_text::corpus::{Example, Pair};
+use regard_nn::Init;
+use regard_text::corpus::Pair;
 use regard_text::{SpecialIds, Tokenizers};
 
 use crate::checkpoint::{self, RunState};
-use crate::data::{device_batch, digest};
+use crate::data::digest;
+use crate::feed::{Feed, Position};
 use crate::log::{JsonLines, LogLine, TimingLine, read_lines};
 use crate::validation::validate;
 use crate::{
@@ -150,6 +150,7 @@ fn begin(
     let train = &config.train;
     let objective = TeacherForcing {
         smoothing: train.label_smoothing,
+        r_drop: train.r_drop,
     };
     let model = config.model.init(
         corpora.tokenizers.source().vocabulary_size(),
@@ -191,8 +192,7 @@ struct Session<'a> {
     run: &'a RunDirectory,
     config: &'a RunConfig,
     corpora: &'a Corpora,
-    lengths: Vec<(usize, usize)>,
-    plan: Vec<Vec<usize>>,
+    feed: Feed<'a>,
     device: &'a Device,
     state: RunState,
     log: JsonLines,
@@ -207,6 +207,7 @@ struct Session<'a> {
 struct Timed {
     tokens: usize,
     seconds: f64,
+    input_seconds: f64,
 }
 
 impl<'a> Session<'a> {
@@ -218,40 +219,44 @@ impl<'a> Session<'a> {
         state: RunState,
         report: &'a mut dyn Report,
     ) -> Result<Self, TrainError> {
-        let lengths = corpora.train.iter().map(Example::lengths).collect();
-        let mut session = Self {
+        let position = Position {
+            epoch: state.epoch,
+            batch: state.batch,
+        };
+        Ok(Self {
             log: JsonLines::open_at(run.log(), state.step)?,
             timing: JsonLines::open_at(run.timing(), state.step)?,
             validation: JsonLines::open_at(run.validation(), state.step)?,
             run,
             config,
             corpora,
-            lengths,
-            plan: Vec::new(),
+            feed: Feed::new(config, corpora, device, position),
             device,
             state,
             timed: Timed::default(),
             report,
-        };
-        session.plan_epoch();
-        Ok(session)
+        })
     }
 
     fn run(mut self, mut trainer: ModelTrainer, stop: &AtomicBool) -> Result<Outcome, TrainError> {
         let train = &self.config.train;
         while self.state.step < train.steps {
             let begun = Instant::now();
-            let batches = self.next_batches();
+            let batches = self.feed.next(train.accumulate);
+            let input_seconds = begun.elapsed().as_secs_f64();
             let (updated, outcome) = trainer.update(&batches)?;
             trainer = updated;
             let seconds = begun.elapsed().as_secs_f64();
 
+            let Position { epoch, batch } = self.feed.position();
+            (self.state.epoch, self.state.batch) = (epoch, batch);
             self.state.step = outcome.step;
             self.state.logged_nats += outcome.nats;
             self.state.logged_tokens += outcome.tokens;
             self.state.seconds += seconds;
             self.timed.tokens += outcome.tokens;
             self.timed.seconds += seconds;
+            self.timed.input_seconds += input_seconds;
             self.report.stepped(&Progress {
                 step: outcome.step,
                 steps: train.steps,
@@ -280,34 +285,6 @@ impl<'a> Session<'a> {
         self.corpora.tokenizers.target().special()
     }
 
-    fn plan_epoch(&mut self) {
-        let (data, train) = (&self.config.data, &self.config.train);
-        self.plan = plan_epoch(
-            &self.lengths,
-            data.batch_tokens,
-            train.seed,
-            self.state.epoch,
-        );
-    }
-
-    /// The batches of the next update, each with its number of rows.
-    fn next_batches(&mut self) -> Vec<(Batch, usize)> {
-        let device = self.device.clone().autodiff();
-        (0..self.config.train.accumulate)
-            .map(|_| {
-                if self.state.batch == self.plan.len() {
-                    self.state.epoch += 1;
-                    self.state.batch = 0;
-                    self.plan_epoch();
-                }
-                let indices = &self.plan[self.state.batch];
-                self.state.batch += 1;
-                let batch = HostBatch::gather(&self.corpora.train, indices, self.special());
-                (device_batch(&batch, &device), batch.rows())
-            })
-            .collect()
-    }
-
     fn write_log(&mut self, learning_rate: f64, gradient_norm: f64) -> Result<(), TrainError> {
         let state = &mut self.state;
         self.log.write(&LogLine {
@@ -324,6 +301,7 @@ impl<'a> Session<'a> {
             step: state.step,
             seconds: state.seconds,
             target_tokens_per_second: timed.tokens as f64 / timed.seconds.max(f64::MIN_POSITIVE),
+            input_share: Some(timed.input_seconds / timed.seconds.max(f64::MIN_POSITIVE)),
             peak_memory_mib: peak_memory_mib(),
         })
     }

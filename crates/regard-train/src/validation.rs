@@ -34,7 +34,10 @@ pub(crate) fn validate(
     device: &Device,
 ) -> Validation {
     let model = model.valid();
-    let objective = TeacherForcing { smoothing: 0.0 };
+    let objective = TeacherForcing {
+        smoothing: 0.0,
+        r_drop: 0.0,
+    };
     let lengths: Vec<_> = examples.iter().map(Example::lengths).collect();
     let (mut nats, mut tokens) = (0.0, 0);
     for indices in plan_in_order(&lengths, batch_tokens) {

@@ -34,6 +34,7 @@ fn model(dropout: f64) -> Model {
 fn trainer(dropout: f64, config: TrainConfig) -> Trainer<TeacherForcing> {
     let objective = TeacherForcing {
         smoothing: config.label_smoothing,
+        r_drop: 0.0,
     };
     let adam = Adam::new(config.adam());
     Trainer::new(objective, config, model(dropout), adam, 0)
@@ -143,7 +144,10 @@ fn scheduled_sampling_changes_what_is_read_and_not_how_steps_are_cut() {
     let model = model(0.0);
     let pass = Pass::training(Key::new(1), 0).with_gold(0.0);
     let loss = |batch: &Batch, pass: &Pass| {
-        let objective = TeacherForcing { smoothing: 0.1 };
+        let objective = TeacherForcing {
+            smoothing: 0.1,
+            r_drop: 0.0,
+        };
         let loss = objective.loss(&model, batch, pass);
         loss.objective.into_scalar::<f32>()
     };
