@@ -13,7 +13,7 @@ use regard_text::{DataConfig, TokenizerConfig};
 use serde::Serialize;
 use toml::{Table, Value};
 
-pub use self::train::TrainConfig;
+pub use self::train::{Recompute, TrainConfig};
 use crate::TrainError;
 
 /// One file, one experiment: the sections `[data] [tokenizer] [model] [train] [decode]`.
@@ -109,6 +109,12 @@ impl RunConfig {
         };
         bundle.check(problems);
         problems.add_section("train", self.train.problems());
+        let has_layers = matches!(self.model, ModelConfig::Transformer(_));
+        if self.train.recompute == Recompute::Layers && !has_layers {
+            problems.add(
+                "`train.recompute`: expected `none`, since recurrent models keep little between layers, got `layers`".into(),
+            );
+        }
         // A source has its end besides, a target its start.
         let needed = self.data.max_length.saturating_add(1);
         if let Some(positions) = self.model.max_positions().filter(|&most| most < needed) {

@@ -20,7 +20,7 @@ mod step;
 mod validation;
 
 pub use bench::{BenchPadding, Profile, TrainBench, TrainSpeed, bench_train};
-pub use config::{RunConfig, TrainConfig, set_key};
+pub use config::{Recompute, RunConfig, TrainConfig, set_key};
 pub use data::{Corpora, prepare_corpora};
 pub use ema::MovingAverage;
 pub use error::TrainError;

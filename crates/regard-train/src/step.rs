@@ -4,7 +4,7 @@ use regard_kernels::{Key, profiled};
 use regard_nn::Pass;
 
 use crate::optimizer::ParameterGradients;
-use crate::{Adam, Objective, TrainConfig, TrainError};
+use crate::{Adam, Objective, Recompute, TrainConfig, TrainError};
 
 /// A model in training: parameters, moments, and the number of updates made.
 #[derive(Debug)]
@@ -87,7 +87,9 @@ impl<O: Objective> Trainer<O> {
         let (mut nats, mut tokens, mut first_row) = (0.0_f64, 0, 0);
         let mut first_broken = None;
         for (place, (batch, rows)) in batches.iter().enumerate() {
-            let pass = Pass::training(key, first_row).with_gold(self.config.gold(step));
+            let pass = Pass::training(key, first_row)
+                .with_gold(self.config.gold(step))
+                .with_recompute(self.config.recompute == Recompute::Layers);
             let loss = self.objective.loss(&self.model, batch, &pass);
             nats += f64::from(loss.nats.into_scalar::<f32>());
             if !nats.is_finite() {

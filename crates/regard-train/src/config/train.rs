@@ -43,6 +43,8 @@ pub struct TrainConfig {
     pub sampling_floor: Option<f64>,
     /// Batches whose gradients are summed for one update, at least 1. Default 1.
     pub accumulate: usize,
+    /// Which activations are computed again in the backward pass instead of kept. Default `none`.
+    pub recompute: Recompute,
     /// Steps between two lines of the log, at least 1. Default 50.
     pub log_every: u64,
     /// Steps between two validations, at least 1. Default 500.
@@ -60,6 +62,16 @@ pub struct TrainConfig {
     /// Decay of a moving average of the parameters, in `[0, 1)`, which is then what is validated and translated with; 0
     /// keeps none. Default 0.
     pub ema: f64,
+}
+
+/// Which activations are computed again in the backward pass instead of kept: less memory for more time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recompute {
+    /// All are kept.
+    None,
+    /// Of each layer of encoder and decoder only what it reads is kept.
+    Layers,
 }
 
 impl Default for TrainConfig {
@@ -82,6 +94,7 @@ impl Default for TrainConfig {
             sampling_slope: None,
             sampling_floor: None,
             accumulate: 1,
+            recompute: Recompute::None,
             log_every: 50,
             validate_every: 500,
             checkpoint_every: 500,

@@ -15,6 +15,15 @@ fn validations(place: &Place, run: &str) -> Vec<Value> {
         .collect()
 }
 
+/// The losses in a log.
+fn nats(place: &Place, run: &str) -> Vec<f64> {
+    let text = place.text(&format!("{run}/log.jsonl"));
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.map(|line| line["nats"].as_f64().unwrap()).collect()
+}
+
 fn tensors(place: &Place, name: &str) -> Vec<(String, Vec<f32>)> {
     let file = TensorFile::read(&place.path(name)).unwrap();
     file.into_tensors()
@@ -302,17 +311,10 @@ fn r_drop_changes_the_loss_and_nothing_of_a_run_without() {
     );
     train("apart", &["train.r_drop=5"]);
     // Without dropout both passes say the same: the loss is that of one.
-    let nats = |run: &str| -> Vec<f64> {
-        let text = place.text(&format!("{run}/log.jsonl"));
-        let lines = text
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.map(|line| line["nats"].as_f64().unwrap()).collect()
-    };
-    for (one, two) in nats("without").iter().zip(nats("alike")) {
+    for (one, two) in nats(&place, "without").iter().zip(nats(&place, "alike")) {
         assert!((one - two).abs() < 1e-5 * one, "{one} and {two}");
     }
-    assert_ne!(nats("without"), nats("apart"));
+    assert_ne!(nats(&place, "without"), nats(&place, "apart"));
     place
         .run(&["check", "tiny.toml", "--set", "train.r_drop=-1"])
         .fails(&["`train.r_drop`: expected a number from 0, got -1"]);
@@ -357,4 +359,33 @@ fn a_full_disk_leaves_the_last_checkpoint_intact() {
         place.read("whole/checkpoints/step-000006/model.safetensors"),
         place.read("runs/tiny/checkpoints/step-000006/model.safetensors")
     );
+}
+
+#[test]
+fn computing_layers_again_changes_nothing_but_memory() {
+    let place = Place::new();
+    for recompute in ["none", "layers"] {
+        let set = format!("train.recompute={recompute}");
+        let dropout = "model.attention_dropout=0.2";
+        place
+            .run(&[
+                "train",
+                "tiny.toml",
+                "--run",
+                recompute,
+                "--set",
+                &set,
+                "--set",
+                dropout,
+            ])
+            .succeeds();
+    }
+    // A tied matrix gets its gradients in another order.
+    for (one, other) in nats(&place, "none").iter().zip(nats(&place, "layers")) {
+        assert!((one - other).abs() < 1e-6 * one, "{one} and {other}");
+    }
+    let recurrent = Place::with_model("kind = \"luong\"\nd_model = 16");
+    recurrent
+        .run(&["check", "tiny.toml", "--set", "train.recompute=layers"])
+        .fails(&["`train.recompute`: expected `none`", "got `layers`"]);
 }
