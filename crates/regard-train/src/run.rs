@@ -12,11 +12,10 @@ use regard_decode::{
     write_atomically,
 };
 use regard_nn::Init;
-use regard_text::corpus::Pair;
+use regard_text::corpus::PairStream;
 use regard_text::{SpecialIds, Tokenizers};
 
 use crate::checkpoint::{self, RunState};
-use crate::data::digest;
 use crate::feed::{Feed, Position};
 use crate::log::{JsonLines, LogLine, TimingLine, read_lines};
 use crate::validation::validate;
@@ -87,7 +86,7 @@ pub fn train(
     write_atomically(&run.config(), config.to_toml().as_bytes())?;
     report.started(
         trainer.model().num_params(),
-        &corpora.train_report,
+        corpora.train.report(),
         corpora.valid.len(),
     );
     if state.step >= config.train.steps {
@@ -130,12 +129,12 @@ fn tokenizers(
     run: &RunDirectory,
     config: &RunConfig,
     resume: bool,
-    pairs: &[Pair],
+    pairs: &mut PairStream,
 ) -> Result<Tokenizers, TrainError> {
     let plain = if resume {
         load_tokenizers(run, &config.model)?
     } else {
-        let trained = Tokenizers::train(&config.tokenizer, pairs)?;
+        let trained = pairs.train_tokenizers(&config.tokenizer)?;
         trained.save(run.path())?;
         trained
     };
@@ -165,7 +164,7 @@ fn begin(
         Err(DecodeError::NoCheckpoint { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    let corpus = digest(&corpora.train);
+    let corpus = corpora.train.digest().to_owned();
     let (model, adam, state) = if let Some(step) = last {
         checkpoint::load(run, step, model, train.adam())?
     } else {
@@ -244,7 +243,7 @@ impl<'a> Session<'a> {
         let train = &self.config.train;
         while self.state.step < train.steps {
             let begun = Instant::now();
-            let batches = self.feed.next(train.accumulate);
+            let batches = self.feed.next(train.accumulate)?;
             let input_seconds = begun.elapsed().as_secs_f64();
             let (updated, outcome) = trainer.update(&batches)?;
             trainer = updated;

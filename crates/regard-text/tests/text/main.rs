@@ -5,6 +5,7 @@
 mod corpora;
 mod round_trip;
 mod sampling;
+mod store;
 mod tokenizers;
 
 use std::path::PathBuf;
