@@ -31,13 +31,76 @@ pub enum TextError {
         /// The file.
         path: PathBuf,
     },
-    /// A corpus has lines, but on none of them are both sides more than white space.
-    #[error("no pair is left of the {read} in `{}`: one side or both are blank on every line", path.display())]
+    /// A corpus has lines, but on none of them are both sides more than white space, or the filters
+    /// leave none.
+    #[error(
+        "no pair is left of the {read} in `{}`: {}",
+        path.display(),
+        if blank == read {
+            "one side or both are blank on every line".to_owned()
+        } else {
+            format!("{blank} have a blank side, the filters of `[data]` drop the others")
+        }
+    )]
     NoPairs {
-        /// The source file, or the TSV.
+        /// The source file, the TSV or the JSON lines; the first, if there are several.
         path: PathBuf,
         /// Pairs read.
         read: usize,
+        /// Pairs with a blank side.
+        blank: usize,
+    },
+    /// A compressed file ends too early, or is damaged.
+    #[error("cannot decompress `{}` behind line {line}", path.display())]
+    Decompress {
+        /// The file.
+        path: PathBuf,
+        /// Lines that could be read.
+        line: usize,
+        /// What the decoder said.
+        source: io::Error,
+    },
+    /// A line is too long to be text.
+    #[error("line {line} of `{}` is longer than {most} bytes", path.display())]
+    LongLine {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// Bytes that a line may have.
+        most: usize,
+    },
+    /// A line of JSON is not an object with both sides.
+    #[error("line {line} of `{}`: {reason}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The examples cannot be kept.
+    #[error("cannot write the examples to `{}`", path.display())]
+    CacheWrite {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Examples that were whole when they were opened are no longer.
+    #[error("the examples in `{}` have changed or are damaged: {reason}", path.display())]
+    CacheDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There are more training pairs than 32 bits can number.
+    #[error("more than {most} training pairs")]
+    TooManyPairs {
+        /// Pairs that can be numbered.
+        most: usize,
     },
     /// A line is not UTF-8.
     #[error("line {line} of `{}` is not valid UTF-8 (byte {byte} of the line)", path.display())]
@@ -138,7 +201,24 @@ impl TextError {
             }
             Self::Write { .. } => "check that the directory exists, is writable and has space left",
             Self::Empty { .. } => "put at least one line of text in it, or name another file",
+            Self::NoPairs { read, blank, .. } if read != blank => {
+                "`regard check` shows what each filter drops; loosen them in `[data]`"
+            }
             Self::NoPairs { .. } => "check that source and target are the files you mean",
+            Self::Decompress { .. } => {
+                "the file is damaged or was not copied whole: see `gzip -t` or `zstd -t`"
+            }
+            Self::LongLine { .. } => "check that it is a file of text, one sentence a line",
+            Self::Json { .. } => {
+                "each line is an object such as {\"source\": \"...\", \"target\": \"...\"}; `source_key` and `target_key` name others"
+            }
+            Self::CacheWrite { .. } => {
+                "set `data.cache` to a directory that is writable and has space left"
+            }
+            Self::CacheDamaged { .. } => {
+                "start again: what is damaged is made anew, and `--resume` goes on from the last checkpoint"
+            }
+            Self::TooManyPairs { .. } => "leave some of the files out",
             Self::Utf8 { .. } => "convert the file first, as with `iconv -f LATIN1 -t UTF-8`",
             Self::LineCounts { .. } => {
                 "line N of one file must translate line N of the other: look for a line broken in two"

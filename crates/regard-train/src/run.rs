@@ -12,10 +12,9 @@ use regard_decode::{
 };
 use regard_nn::{Init, Model};
 use regard_text::Tokenizers;
-use regard_text::corpus::Pair;
+use regard_text::corpus::PairStream;
 
 use crate::checkpoint::{self, RunState};
-use crate::data::digest;
 use crate::learner::Learner;
 use crate::session::Session;
 use crate::{
@@ -90,7 +89,7 @@ pub fn train(
     write_atomically(&run.config(), config.to_toml().as_bytes())?;
     report.started(
         learner.trainer.model().num_params(),
-        &corpora.train_report,
+        corpora.train.report(),
         corpora.valid.len(),
     );
     if state.step >= config.train.steps {
@@ -137,7 +136,7 @@ fn tokenizers(
     run: &RunDirectory,
     config: &RunConfig,
     options: &TrainOptions,
-    pairs: &[Pair],
+    pairs: &mut PairStream,
 ) -> Result<Tokenizers, TrainError> {
     let load = |run: &RunDirectory| load_tokenizers(run, &config.tokenizer, &config.model);
     let plain = if options.resume {
@@ -145,7 +144,7 @@ fn tokenizers(
     } else {
         let tokenizers = match &options.init {
             Some(init) => load(&RunDirectory::open(init)?)?,
-            None => Tokenizers::train(&config.tokenizer, pairs)?,
+            None => pairs.train_tokenizers(&config.tokenizer)?,
         };
         tokenizers.save(run.path())?;
         tokenizers
@@ -172,7 +171,7 @@ fn begin(
         Err(DecodeError::NoCheckpoint { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    let corpus = digest(&corpora.train);
+    let corpus = corpora.train.digest().to_owned();
     if let Some(step) = last {
         let (model, adam, average, state) = checkpoint::load(run, step, model, train)?;
         if state.corpus != corpus {

@@ -74,7 +74,7 @@ impl<'a> Session<'a> {
         self.run.remove_average()?;
         while self.state.step < train.steps {
             let begun = Instant::now();
-            let batches = self.feed.next(train.accumulate);
+            let batches = self.feed.next(train.accumulate)?;
             let input_seconds = begun.elapsed().as_secs_f64();
             let (updated, outcome) = learner.update(&batches)?;
             learner = updated;

@@ -7,6 +7,7 @@ mod given;
 mod round_trip;
 mod sampling;
 mod spaces;
+mod store;
 mod tokenizers;
 
 use std::path::PathBuf;

@@ -21,6 +21,8 @@ fn config() -> RunConfig {
                 ..Generate::new(Task::Copy)
             }),
             batch_tokens: 128,
+            // The working directory of tests is the source's.
+            cache: env!("CARGO_TARGET_TMPDIR").into(),
             ..DataConfig::default()
         },
         tokenizer: TokenizerConfig::default(),

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use burn::module::Module;
 use regard_nn::Init;
+use regard_text::SpecialIds;
 use regard_text::batch::plan_epoch;
 use regard_text::corpus::Example;
-use regard_text::{SpecialIds, Tokenizers};
 use regard_train::prepare_corpora;
 
 use crate::cli::{Arguments, CheckOptions};
@@ -19,11 +19,12 @@ pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitC
     let device = device::named(&arguments.device)?;
     let config = load_config(&options.config, &options.set, arguments)?;
     let corpora = prepare_corpora(&config.data, |pairs| {
-        Ok(Tokenizers::train(&config.tokenizer, pairs)?)
+        let tokenizers = pairs.train_tokenizers(&config.tokenizer)?;
+        Ok(tokenizers.sampled(&config.tokenizer)?)
     })?;
 
     for (name, report) in [
-        ("train", &corpora.train_report),
+        ("train", corpora.train.report()),
         ("valid", &corpora.valid_report),
     ] {
         say(&format!(
@@ -64,8 +65,8 @@ pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitC
         ))?;
     }
 
-    let lengths: Vec<_> = corpora.train.iter().map(Example::lengths).collect();
-    let plan = plan_epoch(&lengths, config.data.batch_tokens, config.train.seed, 0);
+    let lengths = corpora.train.lengths();
+    let plan = plan_epoch(lengths, config.data.batch_tokens, config.train.seed, 0);
     let longest = lengths
         .iter()
         .map(|&(source, target)| source.max(target))
