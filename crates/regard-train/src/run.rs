@@ -19,7 +19,7 @@ use crate::data::digest;
 use crate::learner::Learner;
 use crate::session::Session;
 use crate::{
-    Adam, Corpora, MovingAverage, Report, RunConfig, TeacherForcing, TrainConfig, TrainError,
+    Corpora, MovingAverage, Optimizer, Report, RunConfig, TeacherForcing, TrainConfig, TrainError,
     Trainer, prepare_corpora,
 };
 
@@ -174,7 +174,7 @@ fn begin(
     };
     let corpus = digest(&corpora.train);
     if let Some(step) = last {
-        let (model, adam, average, state) = checkpoint::load(run, step, model, train)?;
+        let (model, optimizer, average, state) = checkpoint::load(run, step, model, train)?;
         if state.corpus != corpus {
             return Err(TrainError::CorpusChanged {
                 path: run.path().into(),
@@ -185,7 +185,9 @@ fn begin(
         if let Some(best) = state.best.filter(|best| run.checkpoint(best.step).exists()) {
             run.point("best", best.step)?;
         }
-        return Ok((learner(train, model, adam, average, state.step), state));
+        let mut learner = learner(train, model, optimizer, average, state.step);
+        learner.trainer = learner.trainer.with_plateau(state.plateau);
+        return Ok((learner, state));
     }
     let state = RunState {
         corpus,
@@ -199,9 +201,9 @@ fn begin(
         }
         None => model,
     };
-    let adam = Adam::new(train.adam());
+    let optimizer = Optimizer::new(train.optimizer());
     let average = (train.ema > 0.0).then(|| MovingAverage::new(train.ema));
-    let learner = learner(train, model, adam, average, 0);
+    let learner = learner(train, model, optimizer, average, 0);
     if options.init.is_some() {
         // A run that is resumed before its first checkpoint must not ask for the other one again.
         checkpoint::save(run, &learner, &state)?;
@@ -212,7 +214,7 @@ fn begin(
 fn learner(
     train: &TrainConfig,
     model: Model,
-    adam: Adam,
+    optimizer: Optimizer,
     average: Option<MovingAverage>,
     step: u64,
 ) -> Learner {
@@ -221,7 +223,7 @@ fn learner(
         r_drop: train.r_drop,
     };
     Learner {
-        trainer: Trainer::new(objective, train.clone(), model, adam, step),
+        trainer: Trainer::new(objective, train.clone(), model, optimizer, step),
         average,
     }
 }

@@ -100,7 +100,7 @@ impl<'a> Session<'a> {
             if due(train.log_every) {
                 self.write_log(outcome.learning_rate, outcome.gradient_norm)?;
             }
-            let best = due(train.validate_every) && self.validate(&learner)?;
+            let best = due(train.validate_every) && self.validate(&mut learner)?;
             let stopped = stop.load(Ordering::Relaxed);
             let exhausted = self.state.is_exhausted(train.patience);
             let last = outcome.step == train.steps || stopped || exhausted;
@@ -146,7 +146,7 @@ impl<'a> Session<'a> {
     }
 
     /// Validates; whether the result is the best so far.
-    fn validate(&mut self, learner: &Learner) -> Result<bool, TrainError> {
+    fn validate(&mut self, learner: &mut Learner) -> Result<bool, TrainError> {
         if self.corpora.valid.is_empty() {
             return Ok(false);
         }
@@ -164,6 +164,8 @@ impl<'a> Session<'a> {
             });
         }
         self.validation.write(&validation)?;
+        learner.trainer.observe(validation.nats);
+        self.state.plateau = learner.trainer.plateau();
         let measure = self.config.train.best;
         let best = self
             .state

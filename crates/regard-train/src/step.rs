@@ -4,15 +4,16 @@ use regard_kernels::{Key, profiled};
 use regard_nn::Pass;
 
 use crate::optimizer::ParameterGradients;
-use crate::{Adam, Objective, TrainConfig, TrainError};
+use crate::{Objective, Optimizer, Plateau, TrainConfig, TrainError};
 
-/// A model in training: parameters, moments, and the number of updates made.
+/// A model in training: parameters, what optimiser and schedule remember, and the number of updates made.
 #[derive(Debug)]
 pub struct Trainer<O: Objective> {
     objective: O,
     config: TrainConfig,
     model: O::Model,
-    adam: Adam,
+    optimizer: Optimizer,
+    plateau: Plateau,
     step: u64,
 }
 
@@ -33,14 +34,27 @@ pub struct StepOutcome {
 
 impl<O: Objective> Trainer<O> {
     /// `model` with `step` updates made.
-    pub fn new(objective: O, config: TrainConfig, model: O::Model, adam: Adam, step: u64) -> Self {
+    pub fn new(
+        objective: O,
+        config: TrainConfig,
+        model: O::Model,
+        optimizer: Optimizer,
+        step: u64,
+    ) -> Self {
         Self {
             objective,
             config,
             model,
-            adam,
+            optimizer,
+            plateau: Plateau::default(),
             step,
         }
+    }
+
+    /// The same after the validations that `plateau` knows of.
+    #[must_use]
+    pub fn with_plateau(self, plateau: Plateau) -> Self {
+        Self { plateau, ..self }
     }
 
     /// The model as it is now.
@@ -58,8 +72,18 @@ impl<O: Objective> Trainer<O> {
     }
 
     /// The optimiser's state.
-    pub fn adam(&self) -> &Adam {
-        &self.adam
+    pub fn optimizer(&self) -> &Optimizer {
+        &self.optimizer
+    }
+
+    /// What the schedule knows of validations.
+    pub fn plateau(&self) -> Plateau {
+        self.plateau
+    }
+
+    /// Tells the schedule of a validation, of `nats` per token.
+    pub fn observe(&mut self, nats: f64) {
+        self.plateau = self.config.observe(self.plateau, nats);
     }
 
     /// What is minimised.
@@ -111,11 +135,11 @@ impl<O: Objective> Trainer<O> {
             });
         }
         let clip = (self.config.clip_norm / gradient_norm.max(f64::MIN_POSITIVE)).min(1.0);
-        let learning_rate = self.config.rate(step);
-        let mut adam = self.adam;
+        let learning_rate = self.config.rate(step, &self.plateau);
+        let mut optimizer = self.optimizer;
         let scale = clip / tokens_or_one;
-        let model = profiled("Adam", || {
-            adam.update(self.model, gradients, step, learning_rate, scale)
+        let model = profiled(self.config.optimizer.title(), || {
+            optimizer.update(self.model, gradients, step, learning_rate, scale)
         });
         let outcome = StepOutcome {
             step,
@@ -126,7 +150,7 @@ impl<O: Objective> Trainer<O> {
         };
         let trainer = Self {
             model,
-            adam,
+            optimizer,
             step,
             ..self
         };
