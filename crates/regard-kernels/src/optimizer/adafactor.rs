@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn two_steps_of_a_vector_computed_by_hand() {
         let (mut p, mut v) = ([0.0, 0.0], [0.0, 0.0]);
-        for (step, gradient) in [(1, [1.0, 2.0]), (2, [3.0, 0.0])] {
+        for (step, gradient) in [(1, [1.0, 2.0]), (2, [3.0, 4.0])] {
             let second = SecondMoment::Full(&mut v);
             adafactor(
                 &mut p,
@@ -297,12 +297,13 @@ mod tests {
             );
         }
         let b = 1.0 - 2.0_f64.powf(-0.8);
-        let second = [b + (1.0 - b) * 9.0, b * 4.0];
+        let second = [b + (1.0 - b) * 9.0, b * 4.0 + (1.0 - b) * 16.0];
         assert_near(&v, &second);
-        // The second update, 3 / sqrt(v) and 0, has a root mean square above 1.
-        let u = 3.0 / second[0].sqrt();
-        assert!(u > 2.0_f64.sqrt(), "{u}");
-        assert_near(&p, &[-0.5 - 0.5 * 2.0_f64.sqrt(), -0.5]);
+        // The first update is 1 and 1; the second is larger, and clipped.
+        let u = [3.0 / second[0].sqrt(), 4.0 / second[1].sqrt()];
+        let rms = u[0].hypot(u[1]) / 2.0_f64.sqrt();
+        assert!(rms > 1.2, "{rms}");
+        assert_near(&p, &u.map(|u| -0.5 - 0.5 * u / rms));
     }
 
     #[test]
