@@ -35,6 +35,7 @@ mod profile;
 mod random;
 mod recurrence;
 mod rows;
+mod scattered;
 mod sequences;
 mod step;
 
@@ -63,5 +64,6 @@ pub use recurrence::{
     attentive_recurrence, recurrence,
 };
 pub use rows::{cut_rows, pack_rows, unpack_rows};
+pub use scattered::{Origins, scattered_attention};
 pub use sequences::Sequences;
 pub use step::write_positions;
