@@ -37,6 +37,7 @@ mod random;
 mod recompute;
 mod recurrence;
 mod rows;
+mod scattered;
 mod sequences;
 mod step;
 
@@ -70,5 +71,6 @@ pub use recurrence::{
     attentive_recurrence, recurrence,
 };
 pub use rows::{cut_rows, pack_rows, unpack_rows};
+pub use scattered::{Origins, scattered_attention};
 pub use sequences::Sequences;
 pub use step::write_positions;
