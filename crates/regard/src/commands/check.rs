@@ -1,5 +1,7 @@
 //! `regard check`
 
+mod corpus;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -8,6 +10,7 @@ use regard_nn::Init;
 use regard_text::SpecialIds;
 use regard_text::batch::plan_epoch;
 use regard_text::corpus::Example;
+use regard_text::store::Unknown;
 use regard_train::{measure_memory, prepare_corpora};
 
 use crate::cli::{Arguments, CheckOptions};
@@ -23,20 +26,11 @@ pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitC
         Ok(tokenizers.sampled(&config.tokenizer)?)
     })?;
 
-    for (name, report) in [
-        ("train", corpora.train.report()),
-        ("valid", &corpora.valid_report),
-    ] {
-        say(&format!(
-            "{name}: {} read, {} kept; dropped: {} with an empty side, {} too long; {} truncated",
-            count(report.read, "pair"),
-            report.kept(),
-            report.dropped_empty,
-            report.dropped_long,
-            report.truncated
-        ))?;
-    }
+    corpus::say_report("train", corpora.train.report())?;
+    corpus::say_report("valid", &corpora.valid_report)?;
     say(&format!("test: {}", count(corpora.test_pairs, "pair")))?;
+    corpus::say_origin(&corpora)?;
+    let mut warnings = corpus::say_warnings(&config.data, &corpora)?;
 
     let (source, target) = (corpora.tokenizers.source(), corpora.tokenizers.target());
     let vocabulary = if corpora.tokenizers.is_shared() {
@@ -49,21 +43,11 @@ pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitC
         )
     };
     say(&format!("tokenizer: {vocabulary} tokens"))?;
-    for (side, ids) in [
-        (
-            "source",
-            unknown(&corpora.valid, |example| &example.source, source.special()),
-        ),
-        (
-            "target",
-            unknown(&corpora.valid, |example| &example.target, target.special()),
-        ),
-    ] {
-        say(&format!(
-            "  {side} of valid: {:.2} % of {} tokens unknown",
-            ids.0, ids.1
-        ))?;
-    }
+    warnings += corpus::say_unknown("train", corpora.train.unknown())?;
+    let sides: [fn(&Example) -> &Vec<u32>; 2] = [|pair| &pair.source, |pair| &pair.target];
+    let special = [source.special(), target.special()];
+    let valid = [0, 1].map(|side| unknown(&corpora.valid, sides[side], special[side]));
+    warnings += corpus::say_unknown("valid", valid)?;
 
     let lengths = corpora.train.lengths();
     let plan = plan_epoch(lengths, config.data.batch_tokens, config.train.seed, 0);
@@ -90,21 +74,24 @@ pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitC
             "memory: about {peak:.0} MiB to train, measured on the largest batch"
         ))?;
     }
-    say("no problem found")?;
+    say(&match warnings {
+        0 => "no problem found".to_owned(),
+        warnings => format!("nothing that stops training; {}", count(warnings, "warning")),
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Percent of unknown tokens on one side, and the number of tokens.
+/// Unknown tokens on one side.
 fn unknown(
     examples: &[Example],
     side: impl Fn(&Example) -> &Vec<u32>,
     special: SpecialIds,
-) -> (f64, usize) {
-    let tokens: usize = examples.iter().map(|example| side(example).len()).sum();
-    let unknown = examples
-        .iter()
-        .flat_map(&side)
-        .filter(|&&id| id == special.unknown)
-        .count();
-    (100.0 * unknown as f64 / tokens.max(1) as f64, tokens)
+) -> Unknown {
+    let ids = examples.iter().flat_map(&side);
+    let unknown = ids.filter(|&&id| id == special.unknown).count() as u64;
+    let tokens = examples.iter().map(|example| side(example).len() as u64);
+    Unknown {
+        unknown,
+        tokens: tokens.sum(),
+    }
 }

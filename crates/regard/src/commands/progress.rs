@@ -60,6 +60,12 @@ impl Report for Bar {
                 "dropped {} pairs with an empty side and {} that were too long; truncated {}",
                 train.dropped_empty, train.dropped_long, train.truncated
             ));
+            let filtered = train.dropped() - train.dropped_empty - train.dropped_long;
+            if filtered > 0 {
+                self.print(&format!(
+                    "dropped {filtered} by the filters of `[data]`; `regard check` shows which"
+                ));
+            }
         }
     }
 
