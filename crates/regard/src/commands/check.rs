@@ -76,7 +76,10 @@ pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitC
     }
     say(&match warnings {
         0 => "no problem found".to_owned(),
-        warnings => format!("nothing that stops training; {}", count(warnings, "warning")),
+        warnings => format!(
+            "nothing that stops training; {}",
+            count(warnings, "warning")
+        ),
     })?;
     Ok(ExitCode::SUCCESS)
 }

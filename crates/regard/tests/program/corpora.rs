@@ -180,3 +180,119 @@ fn line_ends_and_marks_of_other_systems_change_nothing() {
         assert_eq!(plain.read(&name), foreign.read(&name), "{name}");
     }
 }
+
+#[test]
+fn corpora_may_be_compressed_in_json_and_in_several_files() {
+    let place = place(letters(30), letters(30));
+    let rows = |text: &str| -> String {
+        let row = |line: &str| format!("{{\"de\": \"{line}\", \"t\": {{\"en\": \"{line}\"}}}}\n");
+        text.lines().map(row).collect()
+    };
+    let (first, rest) = (rows(&letters(10)), rows(&letters(30)));
+    place.write("a.jsonl", first);
+    place.write(
+        "b.jsonl",
+        rest.split_inclusive('\n').skip(10).collect::<String>(),
+    );
+    place.write(
+        "json.toml",
+        tiny_on(r#"{ jsonl = ["a.jsonl", "b.jsonl"], source_key = "de", target_key = "/t/en" }"#),
+    );
+    for config in ["files.toml", "json.toml"] {
+        place.run(&["train", config, "--threads", "1"]).succeeds();
+    }
+    for name in ["tokenizer.json", "log.jsonl"] {
+        let of = |run| place.read(&format!("runs/{run}/{name}"));
+        assert_eq!(of("files"), of("json"), "{name}");
+    }
+}
+
+#[test]
+fn a_list_in_the_configuration_must_match() {
+    let place = Place::new();
+    let train = r#"{ source = ["a", "b"], target = "c" }"#;
+    place.write("files.toml", tiny_on(train));
+    refused(
+        &place,
+        &["`data.train`: expected as many files in `target` as in `source`, got 1 and 2"],
+    );
+    place.write("files.toml", tiny_on("{ tsv = 7 }"));
+    refused(
+        &place,
+        &["`data.train", "expected a path or a list of paths"],
+    );
+}
+
+#[test]
+fn check_shows_what_it_drops_and_warns_of_what_looks_wrong() {
+    let source = format!("{}x\nx\nб б б\nz\nlit@@ tle\n", letters(20));
+    let target = format!("{}x\nx\nc\nz z z z z\nlit@@ tle\n", letters(20));
+    let place = place(source, target);
+    let filters = "drop_identical = true\nsource_script = \"latin\"\nmax_ratio = 2\nbatch_tokens";
+    let test = r#"{ tsv = "mine.tsv" }"#;
+    place.write("mine.tsv", "lit@@ tle\tx\nnew\tnew\n");
+    let config = tiny_on(PARALLEL).replace("batch_tokens", filters).replace(
+        r#"test = { tsv = "held-out.tsv" }"#,
+        &format!("test = {test}"),
+    );
+    // Letters are copied: without this they would go, too.
+    let shifted = config.replace("drop_identical = true", "drop_identical = false");
+    place.write("files.toml", shifted);
+    let stdout = place.run(&["check", "files.toml"]).succeeds();
+    for line in [
+        "train: 25 pairs read, 23 kept; dropped: 0 with an empty side, 1 in another script, 0 too long, 1 of unequal length",
+        "  in another script: train.src:23: `б б б` -> `c`",
+        "  of unequal length: train.src:24: `z` -> `z z z z z`",
+        "examples: written to `runs/.cache/",
+        "warning: 1 of 2 sources of `data.test` stand in the training pairs, too",
+        "warning: 1 of 23 training pairs have a line with `@@ `",
+        "  `lit@@ tle`",
+        "nothing that stops training; ",
+    ] {
+        assert!(stdout.contains(line), "no `{line}` in {stdout}");
+    }
+    let again = place.run(&["check", "files.toml"]).succeeds();
+    assert!(
+        again.contains("examples: found in `runs/.cache/"),
+        "{again}"
+    );
+
+    place.write("files.toml", config);
+    let stdout = place.run(&["check", "files.toml"]);
+    stdout.fails(&["no pair is left to train on"]);
+}
+
+#[test]
+fn a_cache_that_is_damaged_or_gone_changes_nothing() {
+    let place = place(letters(40), letters(40));
+    let train = |run: &str| place.run(&["train", "files.toml", "--run", run, "--threads", "1"]);
+    train("runs/a").succeeds();
+    let cache = || {
+        let entries = std::fs::read_dir(place.path("runs/.cache")).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let mut files = paths.filter(|path| path.extension().is_some());
+        files.next().unwrap()
+    };
+    let whole = std::fs::read(cache()).unwrap();
+    std::fs::write(cache(), &whole[..whole.len() - 9]).unwrap();
+    train("runs/b").succeeds();
+    std::fs::remove_file(cache()).unwrap();
+    train("runs/c").succeeds();
+    assert_eq!(std::fs::read(cache()).unwrap().len(), whole.len());
+    for run in ["b", "c"] {
+        let log = |run: &str| place.read(&format!("runs/{run}/log.jsonl"));
+        assert_eq!(log("a"), log(run));
+    }
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_named() {
+    let place = place(letters(20), letters(20));
+    place.write("file", "");
+    place
+        .run(&["train", "files.toml", "--set", "data.cache=file/cache"])
+        .fails(&[
+            "error: cannot write the examples to `file/cache`",
+            "hint: set `data.cache` to a directory that is writable",
+        ]);
+}

@@ -50,9 +50,9 @@ pub(super) fn say_origin(corpora: &Corpora) -> Result<()> {
     match corpora.train.origin() {
         Origin::Found => say(&format!("examples: found in `{path}`")),
         Origin::Made => say(&format!("examples: written to `{path}`")),
-        Origin::Renewed { reason } => {
-            say(&format!("examples: written anew to `{path}`, since {reason}"))
-        }
+        Origin::Renewed { reason } => say(&format!(
+            "examples: written anew to `{path}`, since {reason}"
+        )),
     }
 }
 
