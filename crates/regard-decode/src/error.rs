@@ -34,7 +34,7 @@ pub enum DecodeError {
     NoCheckpoint {
         /// The run directory.
         path: PathBuf,
-        /// `best`, `last` or a step.
+        /// `best`, `last`, `average` or a step.
         wanted: String,
         /// Steps that do have one.
         steps: Vec<u64>,
@@ -138,6 +138,9 @@ impl DecodeError {
             ),
             Self::NoCheckpoint { steps, .. } if steps.is_empty() => {
                 Some("the run has not written a checkpoint yet; train on with `--resume`".into())
+            }
+            Self::NoCheckpoint { wanted, .. } if wanted == "`average`" => {
+                Some("write it with `regard average RUN`".into())
             }
             Self::NoCheckpoint { steps, .. } => {
                 Some(format!("there are checkpoints at steps {steps:?}"))

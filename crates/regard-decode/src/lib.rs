@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod average;
 mod bench;
 mod bundle;
 mod config;
@@ -13,6 +14,7 @@ mod section;
 mod translator;
 mod weights;
 
+pub use average::average;
 pub use bench::{DecodeBench, DecodeProfile, DecodeSpeed, bench_decode, peak_memory_mib};
 pub use bundle::{Bundle, Checkpoint, load_tokenizers};
 pub use config::{BundleConfig, DecodeConfig, check_format, read_model};

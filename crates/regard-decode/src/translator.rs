@@ -10,7 +10,9 @@ use regard_text::batch::{HostBatch, SourceBatch, plan_in_order};
 use regard_text::corpus::Example;
 use regard_text::{SpecialIds, Tokenizers};
 
-use crate::{Bundle, Checkpoint, DecodeConfig, DecodeError, Hypothesis, TargetLength, beam_search};
+use crate::{
+    Bundle, DecodeConfig, DecodeError, Hypothesis, RunDirectory, TargetLength, beam_search,
+};
 
 /// Translates raw text with a trained model.
 #[derive(Debug)]
@@ -69,17 +71,14 @@ pub struct Likelihood {
 const SCORED_ROWS: usize = 512;
 
 impl Translator {
-    /// Loads the best checkpoint of a run, or the last where none is known to be best.
+    /// Loads the [preferred](crate::RunDirectory::preferred) checkpoint of a run.
     ///
     /// # Errors
     ///
     /// See [`Bundle::load`].
     pub fn from_run(run: impl AsRef<Path>, device: &Device) -> Result<Self, DecodeError> {
-        let bundle = match Bundle::load(&run, Checkpoint::Best, device) {
-            Err(DecodeError::NoCheckpoint { .. }) => Bundle::load(&run, Checkpoint::Last, device)?,
-            loaded => loaded?,
-        };
-        Ok(Self::new(bundle, device))
+        let preferred = RunDirectory::open(run.as_ref())?.preferred()?;
+        Ok(Self::new(Bundle::load(run, preferred, device)?, device))
     }
 
     /// From a loaded run.

@@ -8,9 +8,7 @@ mod buckets;
 mod chart;
 mod counts;
 mod finding;
-mod heat_map;
 mod notes;
-mod numbers;
 pub mod page;
 pub mod table;
 

@@ -27,9 +27,16 @@ pub enum EvalError {
     NoRuns,
 
     /// Two runs could not be told apart.
-    #[error("two runs are called `{name}`; a comparison needs names that differ")]
+    #[error("two runs are called `{name}`; runs side by side need names that differ")]
     SameName {
         /// Their name.
+        name: String,
+    },
+
+    /// There is nothing to draw of a run.
+    #[error("run `{name}` has logged nothing yet")]
+    NothingLogged {
+        /// Its name.
         name: String,
     },
 

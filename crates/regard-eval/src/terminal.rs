@@ -47,6 +47,21 @@ pub struct AttentionMap<'a> {
     pub weights: &'a [f32],
 }
 
+impl AttentionMap<'_> {
+    /// Whether there is a weight for each pair of tokens.
+    pub(crate) fn check(&self) -> Result<(), EvalError> {
+        let (target_tokens, source_tokens) = (self.target.len(), self.source.len());
+        if target_tokens * source_tokens == self.weights.len() {
+            return Ok(());
+        }
+        Err(EvalError::MapShape {
+            target_tokens,
+            source_tokens,
+            weights: self.weights.len(),
+        })
+    }
+}
+
 /// How a map is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
@@ -98,14 +113,8 @@ impl Default for Style {
 /// # Ok::<(), regard_eval::EvalError>(())
 /// ```
 pub fn attention_map(map: &AttentionMap<'_>, style: &Style) -> Result<String, EvalError> {
-    let (target, source) = (map.target.len(), map.source.len());
-    if target * source != map.weights.len() {
-        return Err(EvalError::MapShape {
-            target_tokens: target,
-            source_tokens: source,
-            weights: map.weights.len(),
-        });
-    }
+    map.check()?;
+    let source = map.source.len();
     if style.width < MINIMUM_WIDTH {
         return Err(EvalError::TooNarrow {
             width: style.width,

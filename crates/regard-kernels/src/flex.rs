@@ -17,6 +17,7 @@ mod matrix;
 mod norm;
 #[cfg(test)]
 mod not_finite;
+mod r_drop;
 mod recurrence;
 mod rows;
 mod simd;
@@ -47,6 +48,7 @@ pub(crate) use embedding::EmbeddingOp;
 pub(crate) use linear::LinearOp;
 pub(crate) use loss::CrossEntropyOp;
 pub(crate) use norm::NormOp;
+pub(crate) use r_drop::RDropOp;
 pub(crate) use recurrence::{AttentiveOp, RecurrenceOp};
 pub(crate) use rows::{PackOp, UnpackOp};
 pub(crate) use simd::each_piece;
@@ -65,6 +67,12 @@ pub(crate) trait FusedOp<const N: usize>: Clone + Send + Debug + 'static {
 
     /// The result; and, if it is to be differentiated, what the backward pass needs.
     fn forward(&self, inputs: [FlexTensor; N], tracked: bool) -> (FlexTensor, Option<Self::Saved>);
+
+    /// The result on a device with autodiff where nothing is to be differentiated: the bits of where something is, so that
+    /// what is computed again inside a graph is what was computed outside.
+    fn untracked(&self, inputs: [FlexTensor; N]) -> FlexTensor {
+        self.forward(inputs, false).0
+    }
 
     /// The gradients of the inputs that are `wanted`.
     fn backward(
@@ -145,7 +153,7 @@ pub(crate) fn apply<const N: usize, const D: usize, Op: FusedOp<N>>(
             prepared.finish(saved, output)
         }
         OpsKind::UnTracked(prepared) => {
-            prepared.finish(profiled(Op::NAMES[0], || op.forward(inputs, false)).0)
+            prepared.finish(profiled(Op::NAMES[0], || op.untracked(inputs)))
         }
     };
     Tensor::from_primitive::<Autodiff<Flex, NoCheckpointing>>(output)

@@ -32,7 +32,9 @@ mod norm;
 mod normalizer;
 mod optimizer;
 mod profile;
+mod r_drop;
 mod random;
+mod recompute;
 mod recurrence;
 mod rows;
 mod scattered;
@@ -56,9 +58,14 @@ pub use memory::keep_freed_memory;
 pub use noise::gumbel;
 pub use norm::{layer_norm, rms_norm};
 pub use normalizer::Normalizer;
-pub use optimizer::{AdamStep, adam, sum_of_squares};
+pub use optimizer::{
+    AdafactorStep, AdamStep, LionStep, SecondMoment, SgdStep, adafactor, adam, lion,
+    moving_average, sgd, sum_of_squares,
+};
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
+pub use r_drop::linear_r_drop;
 pub use random::Key;
+pub use recompute::{Input, Inputs, TensorMap, recompute};
 pub use recurrence::{
     AdditiveWeights, AttendedMemory, AttentiveStates, Direction, RecurrentCell, RecurrentWeights,
     attentive_recurrence, recurrence,

@@ -44,17 +44,14 @@ pub fn linear_cross_entropy(
     targets: Tensor<1, Int>,
     smoothing: f64,
 ) -> CrossEntropy {
-    assert!(
-        (0.0..1.0).contains(&smoothing),
-        "linear_cross_entropy: expected smoothing in [0, 1), got {smoothing}"
+    check(
+        "linear_cross_entropy",
+        &hidden,
+        &weight,
+        bias.as_ref(),
+        &targets,
+        smoothing,
     );
-    let ([rows, _], [_, vocabulary]) = (hidden.dims(), weight.dims());
-    assert_eq!(
-        targets.dims(),
-        [rows],
-        "linear_cross_entropy: expected a target for each of {rows} rows"
-    );
-    crate::linear::check_bias("linear_cross_entropy", bias.as_ref(), vocabulary);
     #[cfg(feature = "flex")]
     {
         use crate::flex::{CrossEntropyOp, Operand, apply};
@@ -66,10 +63,7 @@ pub fn linear_cross_entropy(
                 CrossEntropyOp { targets, smoothing },
                 [hidden, weight, bias],
             );
-            return CrossEntropy {
-                objective: sums.clone().slice(0..1),
-                nats: sums.inner().slice(1..2),
-            };
+            return CrossEntropy::of_sums(sums);
         }
     }
     let logits = linear(hidden, weight, bias); // [N, V]
@@ -91,9 +85,42 @@ pub fn linear_cross_entropy(
     }
 }
 
+#[cfg(feature = "flex")]
+impl CrossEntropy {
+    /// From `[objective, nats]`.
+    pub(crate) fn of_sums(sums: Tensor<1>) -> Self {
+        Self {
+            objective: sums.clone().slice(0..1),
+            nats: sums.inner().slice(1..2),
+        }
+    }
+}
+
+/// What must hold before a loss is computed.
+pub(crate) fn check(
+    name: &str,
+    hidden: &Tensor<2>,
+    weight: &Tensor<2>,
+    bias: Option<&Tensor<1>>,
+    targets: &Tensor<1, Int>,
+    smoothing: f64,
+) {
+    assert!(
+        (0.0..1.0).contains(&smoothing),
+        "{name}: expected smoothing in [0, 1), got {smoothing}"
+    );
+    let ([rows, _], [_, vocabulary]) = (hidden.dims(), weight.dims());
+    assert_eq!(
+        targets.dims(),
+        [rows],
+        "{name}: expected a target for each of {rows} rows"
+    );
+    crate::linear::check_bias(name, bias, vocabulary);
+}
+
 /// Ids on the host; on this backend that is no transfer.
 #[cfg(feature = "flex")]
-fn host_targets(targets: Tensor<1, Int>) -> Vec<usize> {
+pub(crate) fn host_targets(targets: Tensor<1, Int>) -> Vec<usize> {
     let data = targets.into_data();
     let id = |id: i64| usize::try_from(id).expect("ids are not negative");
     data.iter::<i64>().map(id).collect()

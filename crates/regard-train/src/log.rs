@@ -31,6 +31,9 @@ pub(crate) struct TimingLine {
     pub(crate) seconds: f64,
     /// Real target tokens per second since the last line.
     pub(crate) target_tokens_per_second: f64,
+    /// Share of the time that went into making batches.
+    #[serde(default)]
+    pub(crate) input_share: Option<f64>,
     /// High-water resident memory of the process; absent where the system does not tell.
     pub(crate) peak_memory_mib: Option<f64>,
 }

@@ -1,7 +1,9 @@
 //! What is minimised.
 
 use burn::module::Module;
-use regard_nn::{Batch, LossSum, Model, Pass, cross_entropy, each_model, scheduled_sampling};
+use regard_nn::{
+    Batch, LossSum, Model, Pass, cross_entropy, each_model, r_drop, scheduled_sampling,
+};
 
 /// A model's loss on a batch. The trainer knows nothing else of what it trains.
 pub trait Objective {
@@ -19,6 +21,8 @@ pub trait Objective {
 pub struct TeacherForcing {
     /// Share of the target's probability spread over all classes, in `[0, 1)`.
     pub smoothing: f64,
+    /// Weight of the divergence between two passes with different dropout (R-Drop), from 0; 0 makes one pass.
+    pub r_drop: f64,
 }
 
 impl Objective for TeacherForcing {
@@ -32,7 +36,11 @@ impl Objective for TeacherForcing {
                 ..batch.clone()
             });
             let batch = sampled.as_ref().unwrap_or(batch);
-            cross_entropy(model, batch, self.smoothing, pass)
+            if self.r_drop > 0.0 {
+                r_drop(model, batch, (self.smoothing, self.r_drop), pass)
+            } else {
+                cross_entropy(model, batch, self.smoothing, pass)
+            }
         })
     }
 }

@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Attend(AttendOptions),
     /// Show what the length of a sentence does to the quality of runs, side by side
     Compare(CompareOptions),
+    /// Average the weights of several checkpoints into the checkpoint `average`
+    Average(AverageOptions),
     /// Say what a run directory holds
     Inspect(InspectOptions),
     /// Measure speed and memory
@@ -104,6 +106,9 @@ pub(crate) struct TrainOptions {
     /// Continue from the last checkpoint
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Begin with tokenizers and weights of another run, to fine-tune them
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    pub(crate) init: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) set: SetOptions,
 }
@@ -112,7 +117,7 @@ pub(crate) struct TrainOptions {
 pub(crate) struct RunOptions {
     /// Run directory
     pub(crate) run: PathBuf,
-    /// Weights to use: best, last or a step [default: best, or last where none is]
+    /// Weights to use: best, last, average or a step [default: average where there is one, else best, else last]
     #[arg(long, value_name = "WHICH")]
     pub(crate) checkpoint: Option<Checkpoint>,
 }
@@ -146,7 +151,7 @@ pub(crate) struct EvaluateOptions {
     /// Run directory; translates SOURCE first
     #[arg(conflicts_with = "hypothesis", required_unless_present = "hypothesis")]
     pub(crate) run: Option<PathBuf>,
-    /// Weights to use: best, last or a step
+    /// Weights to use: best, last, average or a step
     #[arg(long, value_name = "WHICH", requires = "run")]
     pub(crate) checkpoint: Option<Checkpoint>,
     /// Translations to score, one a line
@@ -208,12 +213,25 @@ pub(crate) struct CompareOptions {
     /// Write one HTML page with curves, attention side by side and tables
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-    /// Weights of every run to use: best, last or a step [default: best, or last where none is]
+    /// Weights of every run to use: best, last, average or a step [default: average where there is one, else best, else
+    /// last]
     #[arg(long, value_name = "WHICH")]
     pub(crate) checkpoint: Option<Checkpoint>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AverageOptions {
+    /// Run directory
+    pub(crate) run: PathBuf,
+    /// Average the last N checkpoints [default: all]
+    #[arg(long, value_name = "N", value_parser = at_least_one, conflicts_with = "best")]
+    pub(crate) last: Option<usize>,
+    /// Average the N checkpoints with the best validations
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) best: Option<usize>,
 }
 
 #[derive(Debug, Args)]

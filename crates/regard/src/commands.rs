@@ -1,6 +1,7 @@
 //! One module for each command.
 
 pub(crate) mod attend;
+pub(crate) mod average;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod compare;
@@ -35,7 +36,7 @@ pub(crate) fn load_config(
     Ok(RunConfig::load(path, &overrides)?)
 }
 
-/// Loads a run: the checkpoint asked for, or the best, or the last where none is best.
+/// Loads a run: the checkpoint asked for, or the preferred one.
 pub(crate) fn load(
     run: &Path,
     checkpoint: Option<Checkpoint>,

@@ -46,7 +46,7 @@ fn configured(seed: u64, max_positions: usize, decode: DecodeConfig) -> Translat
             model,
             decode,
         },
-        step: 0,
+        step: Some(0),
     };
     Translator::new(bundle, &device)
 }

@@ -2,7 +2,8 @@
 
 mod ranking;
 
-use super::{buckets, numbers};
+use super::buckets;
+use crate::drawing::numbers;
 use ranking::{Estimate, Ranking};
 
 /// Which score the sentence speaks of.

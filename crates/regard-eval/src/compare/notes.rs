@@ -1,7 +1,8 @@
 //! What a reader of the numbers must know besides.
 
 use super::finding::Measure;
-use super::{Run, buckets, numbers};
+use super::{Run, buckets};
+use crate::drawing::numbers;
 
 /// One sentence each; the last always stands.
 pub(super) fn notes(

@@ -1,10 +1,13 @@
 //! A comparison as one HTML file that needs nothing else: no network, no script, no font.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-use super::chart::{Chart, Curve, Point, sample};
-use super::heat_map::HeatMap;
-use super::{Comparison, Scores, numbers, table};
+use super::chart::{Chart, Curve, Point};
+use super::{Comparison, Scores, table};
+use crate::drawing::heat_map::HeatMap;
+use crate::drawing::marks::{self, dashes};
+use crate::drawing::scale::Extent;
+use crate::drawing::{numbers, sheet};
 use crate::error::EvalError;
 
 /// A sentence, and where each run looked while it translated it.
@@ -73,32 +76,19 @@ pub fn html(comparison: &Comparison, examples: &[Example]) -> Result<String, Eva
             });
         }
     }
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { "Quality by source length: " (names(comparison).join(", ")) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                main {
-                    header {
-                        h1 { "Quality by source length" }
-                        p.finding { (comparison.finding) }
-                    }
-                    (curves(comparison))
-                    @if !examples.is_empty() { (attention(comparison, examples)) }
-                    (scores(comparison))
-                    (facts(comparison))
-                    (foot(comparison))
-                }
-            }
+    let title = format!("Quality by source length: {}", names(comparison).join(", "));
+    let body = html! {
+        header {
+            h1 { "Quality by source length" }
+            p.finding { (comparison.finding) }
         }
+        (curves(comparison))
+        @if !examples.is_empty() { (attention(comparison, examples)) }
+        (scores(comparison))
+        (facts(comparison))
+        (foot(comparison))
     };
-    Ok(page.into_string())
+    Ok(sheet::page(&title, STYLE, &body))
 }
 
 fn names(comparison: &Comparison) -> Vec<&str> {
@@ -108,41 +98,39 @@ fn names(comparison: &Comparison) -> Vec<&str> {
 
 /// A run's name behind its line and marker.
 fn key(run: usize, name: &str) -> Markup {
-    html! { span.key { (sample(run)) bdi { (name) } } }
+    marks::key(run, name, dashes(run))
 }
 
 fn curves(comparison: &Comparison) -> Markup {
     type Pick = fn(&Scores) -> (f64, [f64; 2]);
-    let percent = [0.0, 100.0];
-    let above_one = [1.0, f64::INFINITY];
-    let charts: [(&str, &str, &str, Pick, [f64; 2]); 4] = [
+    let charts: [(&str, &str, &str, Pick, Extent); 4] = [
         (
             "bleu",
             "BLEU",
             "higher is better",
             |s| (s.bleu, s.bleu_interval),
-            percent,
+            Extent::PERCENT,
         ),
         (
             "chrf",
             "chrF",
             "higher is better",
             |s| (s.chrf, s.chrf_interval),
-            percent,
+            Extent::PERCENT,
         ),
         (
             "exact-match",
             "Exact match, %",
             "higher is better",
             |s| (s.exact_match, s.exact_match_interval),
-            percent,
+            Extent::PERCENT,
         ),
         (
             "perplexity",
             "Perplexity",
             "lower is better",
             |s| (s.perplexity, s.perplexity_interval),
-            above_one,
+            Extent::PERPLEXITY,
         ),
     ];
     let names = names(comparison);
@@ -153,10 +141,10 @@ fn curves(comparison: &Comparison) -> Markup {
                 @for (run, name) in names.iter().enumerate() { (key(run, name)) }
             }
             div.charts {
-                @for (id, title, direction, pick, bounds) in charts {
+                @for (id, title, direction, pick, extent) in charts {
                     figure {
                         figcaption { strong { (title) } span.quiet { ", " (direction) } }
-                        (chart(comparison, &names, id, title, pick, bounds).draw())
+                        (chart(comparison, &names, id, title, pick, extent).draw())
                     }
                 }
             }
@@ -173,7 +161,7 @@ fn chart<'a>(
     id: &'a str,
     title: &'a str,
     pick: fn(&Scores) -> (f64, [f64; 2]),
-    bounds: [f64; 2],
+    extent: Extent,
 ) -> Chart<'a> {
     let curve = |(run, &name): (usize, &&'a str)| Curve {
         name,
@@ -191,8 +179,8 @@ fn chart<'a>(
         id,
         title,
         curves: names.iter().enumerate().map(curve).collect(),
-        bounds,
-        number: if bounds[1].is_infinite() {
+        extent,
+        number: if extent == Extent::PERPLEXITY {
             numbers::perplexity
         } else {
             numbers::score

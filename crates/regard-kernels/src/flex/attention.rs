@@ -144,11 +144,7 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
     fn forward(&self, inputs: [FlexTensor; N], tracked: bool) -> (FlexTensor, Option<Saved<N>>) {
         let inputs = inputs.map(readable);
         let problem = Problem::new(self, &inputs);
-        let shape = [
-            problem.batch,
-            problem.t,
-            self.heads.queries * self.heads.value_width,
-        ];
+        let shape = problem.context_shape();
         if !tracked && step::serves(&problem) {
             return (tensor(step::step(&problem), shape), None);
         }
@@ -160,6 +156,12 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
             inputs,
         });
         (context, saved)
+    }
+
+    fn untracked(&self, inputs: [FlexTensor; N]) -> FlexTensor {
+        let inputs = inputs.map(readable);
+        let problem = Problem::new(self, &inputs);
+        tensor(forward::forward(&problem, false).0, problem.context_shape())
     }
 
     fn backward(

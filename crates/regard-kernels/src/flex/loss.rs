@@ -27,9 +27,88 @@ pub(crate) struct CrossEntropyOp {
 /// Gradients of the objective, made while the logits were at hand.
 #[derive(Clone, Debug)]
 pub(crate) struct Saved {
-    hidden: FlexTensor,
-    weight: FlexTensor,
-    bias: FlexTensor,
+    pub(super) hidden: FlexTensor,
+    pub(super) weight: FlexTensor,
+    pub(super) bias: FlexTensor,
+}
+
+/// The gradients of an output map and of what it reads, summed over chunks of rows.
+pub(super) struct MapGradients {
+    d_model: usize,
+    vocabulary: usize,
+    /// A tied weight is the transpose of the embedding, and its gradient is laid out like it.
+    transposed: bool,
+    hidden: Vec<f32>,
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl MapGradients {
+    /// Of `rows` rows in all, through `weight [D, V]` and as many biases.
+    pub(super) fn new(weight: &FlexTensor, rows: usize, biases: usize) -> Self {
+        let shape = weight.layout().shape();
+        let (d_model, vocabulary) = (shape[0], shape[1]);
+        Self {
+            d_model,
+            vocabulary,
+            transposed: !weight.is_contiguous(),
+            hidden: Vec::with_capacity(rows * d_model),
+            weight: Vec::new(),
+            bias: vec![0.0; biases],
+        }
+    }
+
+    /// Adds a chunk: the gradient of its logits, what the map `weight` read.
+    pub(super) fn add(&mut self, logits: &[f32], hidden: Matrix<'_>, weight: Matrix<'_>) {
+        let g = Matrix::new(logits, [logits.len() / self.vocabulary, self.vocabulary]);
+        self.hidden.extend(product(g, weight.transposed()));
+        let (lhs, rhs, stride) = if self.transposed {
+            (g.transposed(), hidden, self.d_model)
+        } else {
+            (hidden.transposed(), g, self.vocabulary)
+        };
+        if self.weight.is_empty() {
+            self.weight = product(lhs, rhs);
+        } else {
+            product_into(&mut self.weight, stride, lhs, rhs, [1.0, 1.0], Cores::All);
+        }
+        if !self.bias.is_empty() {
+            let sums = column_sums(logits, self.vocabulary);
+            for (sum, part) in self.bias.iter_mut().zip(sums) {
+                *sum += part;
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Saved {
+        let (d_model, vocabulary) = (self.d_model, self.vocabulary);
+        self.weight.resize(d_model * vocabulary, 0.0); // where there are no rows
+        let rows = self.hidden.len() / d_model.max(1);
+        let biases = self.bias.len();
+        Saved {
+            hidden: tensor(self.hidden, [rows, d_model]),
+            weight: if self.transposed {
+                tensor(self.weight, [vocabulary, d_model]).transpose(0, 1)
+            } else {
+                tensor(self.weight, [d_model, vocabulary])
+            },
+            bias: tensor(self.bias, [biases]),
+        }
+    }
+}
+
+/// The first element: the gradient of a sum.
+pub(super) fn first(gradient: &FlexTensor) -> f32 {
+    elements(&gradient.to_contiguous())[0]
+}
+
+pub(super) fn scaled(mut gradient: FlexTensor, factor: f32) -> FlexTensor {
+    if factor.to_bits() != 1.0_f32.to_bits() {
+        for value in gradient.storage_mut::<f32>() {
+            *value *= factor;
+        }
+    }
+    gradient
 }
 
 impl FusedOp<3> for CrossEntropyOp {
@@ -46,13 +125,9 @@ impl FusedOp<3> for CrossEntropyOp {
         let [rows, d_model] = super::matrix_shape(&hidden);
         let vocabulary = weight.layout().shape()[1];
         let (h, w, b) = (elements(&hidden), Matrix::of(&weight), elements(&bias));
-        // A tied weight is the transpose of the embedding, and its gradient is laid out like it.
-        let transposed = !weight.is_contiguous();
 
         let (mut objective, mut nats) = (0.0, 0.0);
-        let mut d_hidden: Vec<f32> = Vec::with_capacity(if tracked { h.len() } else { 0 });
-        let mut d_weight = Vec::new();
-        let mut d_bias = vec![0.0; b.len()];
+        let mut gradients = tracked.then(|| MapGradients::new(&weight, rows, b.len()));
         for (targets, h) in self.targets.chunks(CHUNK).zip(h.chunks(CHUNK * d_model)) {
             let h = Matrix::new(h, [targets.len(), d_model]);
             let mut logits = product(h, w);
@@ -70,38 +145,11 @@ impl FusedOp<3> for CrossEntropyOp {
                 objective += row_objective;
                 nats += row_nats;
             }
-            if tracked {
-                let g = Matrix::new(&logits, [targets.len(), vocabulary]);
-                d_hidden.extend(product(g, w.transposed()));
-                let (lhs, rhs, stride) = if transposed {
-                    (g.transposed(), h, d_model)
-                } else {
-                    (h.transposed(), g, vocabulary)
-                };
-                if d_weight.is_empty() {
-                    d_weight = product(lhs, rhs);
-                } else {
-                    product_into(&mut d_weight, stride, lhs, rhs, [1.0, 1.0], Cores::All);
-                }
-                if !d_bias.is_empty() {
-                    for (sum, part) in d_bias.iter_mut().zip(column_sums(&logits, vocabulary)) {
-                        *sum += part;
-                    }
-                }
+            if let Some(gradients) = &mut gradients {
+                gradients.add(&logits, h, w);
             }
         }
-        if tracked {
-            d_weight.resize(d_model * vocabulary, 0.0); // where there are no rows
-        }
-        let saved = tracked.then(|| Saved {
-            hidden: tensor(d_hidden, [rows, d_model]),
-            weight: if transposed {
-                tensor(d_weight, [vocabulary, d_model]).transpose(0, 1)
-            } else {
-                tensor(d_weight, [d_model, vocabulary])
-            },
-            bias: tensor(d_bias, [b.len()]),
-        });
+        let saved = gradients.map(MapGradients::finish);
         (tensor(vec![objective as f32, nats as f32], [2]), saved)
     }
 
@@ -111,21 +159,12 @@ impl FusedOp<3> for CrossEntropyOp {
         gradient: FlexTensor,
         wanted: [bool; 3],
     ) -> [Option<FlexTensor>; 3] {
-        let gradient = gradient.to_contiguous();
-        let factor = elements(&gradient)[0];
-        let scaled = |mut gradient: FlexTensor| {
-            if factor.to_bits() != 1.0_f32.to_bits() {
-                for value in gradient.storage_mut::<f32>() {
-                    *value *= factor;
-                }
-            }
-            gradient
-        };
+        let factor = first(&gradient);
         let [hidden, weight, bias] = wanted;
         [
-            hidden.then(|| scaled(saved.hidden)),
-            weight.then(|| scaled(saved.weight)),
-            bias.then(|| scaled(saved.bias)),
+            hidden.then(|| scaled(saved.hidden, factor)),
+            weight.then(|| scaled(saved.weight, factor)),
+            bias.then(|| scaled(saved.bias, factor)),
         ]
     }
 }

@@ -6,6 +6,7 @@ mod commands;
 mod compare;
 mod configuration;
 mod corpora;
+mod engine;
 mod resuming;
 mod scan;
 mod searching;

@@ -1,7 +1,7 @@
 //! One number of every run, and which runs differ in it.
 
-use super::super::numbers;
 use crate::bootstrap::interval;
+use crate::drawing::numbers;
 
 /// A number and the interval that holds 95 % of what resampling makes of it.
 #[derive(Debug, Clone, Copy, PartialEq)]

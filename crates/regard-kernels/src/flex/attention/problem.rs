@@ -66,6 +66,11 @@ impl<'a> Problem<'a> {
         self.heads.queries * self.heads.value_width
     }
 
+    /// `[B, T, H K_v]`
+    pub(super) fn context_shape(&self) -> [usize; 3] {
+        [self.batch, self.t, self.context_width()]
+    }
+
     /// Whether there are no scores at all.
     pub(super) fn is_empty(&self) -> bool {
         self.batch * self.t * self.s * self.context_width() * self.heads.width == 0

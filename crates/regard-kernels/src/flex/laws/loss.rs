@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::Numbers::{Levels, Mixed, Uniform};
 use super::{View, cases, matrix, vector, view};
 use crate::flex::tests::{self, COMPOSED, agree_on_threads, check_differences};
-use crate::{Key, linear_cross_entropy};
+use crate::{Key, linear_cross_entropy, linear_r_drop};
 
 fn targets(rows: usize, vocabulary: usize, seed: u64, device: &Device) -> Tensor<1, Int> {
     let key = Key::new(seed);
@@ -57,6 +57,47 @@ proptest! {
             inputs.extend(bias.then_some(b_leaf));
             let loss = linear_cross_entropy(h, w, bias.then_some(b), targets, smoothing);
             (loss.objective, inputs)
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(32))]
+
+    #[test]
+    fn r_drop_is_its_composition(
+        rows in prop_oneof![3 => 1..30_usize, 1 => 255..=258_usize, 1 => 511..=514_usize],
+        d_model in 1..20_usize,
+        vocabulary in prop_oneof![3 => 2..40_usize, 1 => 127..130_usize],
+        (one_view, other_view, w_view, b_view) in (view(), view(), view(), view()),
+        (bias, seed) in (any::<bool>(), any::<u64>()),
+        smoothing in prop::sample::select(vec![0.0, 0.1]),
+        alpha in prop::sample::select(vec![0.0, 1.0, 5.0]),
+    ) {
+        agree_on_threads(|device| {
+            let targets = targets(rows, vocabulary, seed, device);
+            let uniform = Uniform(1.0);
+            let (one, one_leaf) = matrix("one", [rows, d_model], (one_view, uniform), device);
+            let (other, other_leaf) = matrix("other", [rows, d_model], (other_view, uniform), device);
+            let (w, w_leaf) = matrix("w", [d_model, vocabulary], (w_view, uniform), device);
+            let (b, b_leaf) = vector("b", vocabulary, (b_view, uniform), device);
+            let mut inputs = vec![one_leaf, other_leaf, w_leaf];
+            inputs.extend(bias.then_some(b_leaf));
+            let bias = bias.then_some(b);
+            let loss = linear_r_drop([one, other], w, bias, targets, (smoothing, alpha));
+            (loss.objective, inputs)
+        });
+    }
+}
+
+#[test]
+fn gradients_of_r_drop_are_differences() {
+    for (smoothing, alpha) in [(0.0, 5.0), (0.2, 1.0)] {
+        check_differences(&[[1, 3, 4], [1, 3, 4], [1, 4, 5], [1, 1, 5]], |inputs| {
+            let [one, other, w] = [0, 1, 2].map(|i| tests::matrix(&inputs[i]));
+            let targets = Tensor::from_ints([4, 0, 1], &w.device());
+            let bias = Some(tests::vector(&inputs[3]));
+            linear_r_drop([one, other], w, bias, targets, (smoothing, alpha)).objective
         });
     }
 }

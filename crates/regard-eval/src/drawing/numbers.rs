@@ -1,7 +1,7 @@
 //! Numbers as words of a report.
 
 /// `1 word`, `5 words`, `3 to 10 words`.
-pub(super) fn words(from: usize, to: usize) -> String {
+pub(crate) fn words(from: usize, to: usize) -> String {
     match (from, to) {
         (1, 1) => "1 word".into(),
         _ if from == to => format!("{from} words"),
@@ -10,13 +10,13 @@ pub(super) fn words(from: usize, to: usize) -> String {
 }
 
 /// `1 sentence`, `1,234 sentences`.
-pub(super) fn sentences(count: usize) -> String {
+pub(crate) fn sentences(count: usize) -> String {
     let ending = if count == 1 { "" } else { "s" };
     format!("{} sentence{ending}", grouped(count))
 }
 
 /// `5`, `3-10`.
-pub(super) fn range(from: usize, to: usize) -> String {
+pub(crate) fn range(from: usize, to: usize) -> String {
     if from == to {
         from.to_string()
     } else {
@@ -25,7 +25,7 @@ pub(super) fn range(from: usize, to: usize) -> String {
 }
 
 /// `1,234,567`.
-pub(super) fn grouped(n: usize) -> String {
+pub(crate) fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -37,8 +37,39 @@ pub(super) fn grouped(n: usize) -> String {
     out
 }
 
+/// A whole number with its sign, `-1,234`.
+pub(crate) fn signed(value: f64) -> String {
+    let sign = if value.round() < 0.0 { "-" } else { "" };
+    format!("{sign}{}", grouped(whole(value.abs())))
+}
+
+/// A digit or two and a power of ten, `2e-5`.
+pub(crate) fn power(value: f64) -> String {
+    format!("{value:.1e}").replace(".0e", "e")
+}
+
+/// Three or four digits of anything, `1.234`, `0.01234`, `12,345`, `1.23e-5`.
+pub(crate) fn precise(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".into(),
+        size @ 1e-3..1.0 => {
+            let zeros = if size < 0.01 {
+                2
+            } else {
+                usize::from(size < 0.1)
+            };
+            format!("{value:.*}", 4 + zeros)
+        }
+        1.0..10.0 => format!("{value:.3}"),
+        10.0..100.0 => format!("{value:.2}"),
+        100.0..1e3 => format!("{value:.1}"),
+        1e3..1e9 => signed(value),
+        _ => format!("{value:.2e}"),
+    }
+}
+
 /// A rate or a size without decimals, `1,234`; a dash where it is not known.
-pub(super) fn rounded(value: Option<f64>) -> String {
+pub(crate) fn rounded(value: Option<f64>) -> String {
     match value {
         Some(value) if value.is_finite() => grouped(whole(value)),
         _ => "-".into(),
@@ -46,7 +77,7 @@ pub(super) fn rounded(value: Option<f64>) -> String {
 }
 
 /// `45 s`, `12 min 5 s`, `2 h 7 min`; a dash where it is not known.
-pub(super) fn duration(seconds: Option<f64>) -> String {
+pub(crate) fn duration(seconds: Option<f64>) -> String {
     let Some(seconds) = seconds.filter(|seconds| seconds.is_finite()) else {
         return "-".into();
     };
@@ -59,7 +90,7 @@ pub(super) fn duration(seconds: Option<f64>) -> String {
 }
 
 /// Perplexity with three digits or so; enormous ones in powers of ten.
-pub(super) fn perplexity(value: f64) -> String {
+pub(crate) fn perplexity(value: f64) -> String {
     match value {
         ..10.0 => format!("{value:.2}"),
         10.0..100.0 => format!("{value:.1}"),
@@ -69,12 +100,12 @@ pub(super) fn perplexity(value: f64) -> String {
 }
 
 /// A score of 0-100.
-pub(super) fn score(value: f64) -> String {
+pub(crate) fn score(value: f64) -> String {
     format!("{value:.1}")
 }
 
 /// `[low, high]`.
-pub(super) fn interval([low, high]: [f64; 2], number: fn(f64) -> String) -> String {
+pub(crate) fn interval([low, high]: [f64; 2], number: fn(f64) -> String) -> String {
     format!("[{}, {}]", number(low), number(high))
 }
 
@@ -120,6 +151,14 @@ mod tests {
         assert_eq!(
             [1.004, 12.34, 1_234.4, f64::MAX].map(perplexity),
             ["1.00", "12.3", "1,234", "2e308"]
+        );
+        assert_eq!([-1_234.6, -0.2].map(signed), ["-1,235", "0"]);
+        assert_eq!([2e-5, 1.26e-5].map(power), ["2e-5", "1.3e-5"]);
+        assert_eq!(
+            [0.0, 0.012_34, 0.5, 1.811_5, 35.2, -123.4, 4_567.8, 3e-5].map(precise),
+            [
+                "0", "0.01234", "0.5000", "1.812", "35.20", "-123.4", "4,568", "3.00e-5"
+            ]
         );
     }
 }
