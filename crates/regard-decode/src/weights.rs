@@ -131,6 +131,11 @@ impl TensorFile {
         self.tensors.into_values()
     }
 
+    /// Names of the tensors that are not taken yet, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
     /// Takes the values of `name`, if there are any of that shape; notes what is wrong otherwise.
     pub fn take(
         &mut self,

@@ -37,6 +37,7 @@ mod random;
 mod recompute;
 mod recurrence;
 mod rows;
+mod scattered;
 mod sequences;
 mod step;
 
@@ -57,7 +58,10 @@ pub use memory::keep_freed_memory;
 pub use noise::gumbel;
 pub use norm::{layer_norm, rms_norm};
 pub use normalizer::Normalizer;
-pub use optimizer::{AdamStep, adam, moving_average, sum_of_squares};
+pub use optimizer::{
+    AdafactorStep, AdamStep, LionStep, SecondMoment, SgdStep, adafactor, adam, lion,
+    moving_average, sgd, sum_of_squares,
+};
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
 pub use r_drop::linear_r_drop;
 pub use random::Key;
@@ -67,5 +71,6 @@ pub use recurrence::{
     attentive_recurrence, recurrence,
 };
 pub use rows::{cut_rows, pack_rows, unpack_rows};
+pub use scattered::{Origins, scattered_attention};
 pub use sequences::Sequences;
 pub use step::write_positions;

@@ -15,7 +15,7 @@ use regard_kernels::dropout_rows;
 
 pub use choices::{PositionKind, ResidualForm, SelfAttentionKind, Tying};
 pub use config::TransformerConfig;
-use decoder::{Decoder, Seen};
+use decoder::Decoder;
 use encoder::Encoder;
 use positions::Positions;
 use self_attention::Past;
@@ -178,26 +178,36 @@ impl Transformer {
         }
     }
 
-    /// `[N, D]` of the source, and the maps that the pass wants.
-    fn encoded(&self, source: &Tokens, pass: &Pass) -> (Tensor<2>, Vec<AttentionMap>) {
+    fn encode_with_maps(
+        &self,
+        source: &Tokens,
+        pass: &Pass,
+    ) -> (TransformerMemory, Vec<AttentionMap>) {
         let pass = pass.at("encoder");
         let embedding = self
             .source_embedding
             .as_ref()
             .unwrap_or(&self.target_embedding);
+        let mask = source.mask();
         let from = (embedding, &self.source_positions);
         let layout = &source.layout;
         let x = self.embed(from, (source.ids.clone(), layout), 0, &pass);
         let bias = self.source_positions.bias([layout.length(); 2], &x);
-        let scores = (&source.mask(), bias.as_ref());
-        self.encoder.forward(x, layout, scores, &pass)
+        let scores = (&mask, bias.as_ref());
+        let (encoded, maps) = self.encoder.forward(x, layout, scores, &pass);
+        let memory = TransformerMemory {
+            key_values: self.decoder.project(&encoded, layout),
+            lengths: source.lengths.clone(),
+            mask,
+        };
+        (memory, maps)
     }
 
     /// `ids: [N]`, the tokens that follow those of the state, if there is one.
     fn decode(
         &self,
         (ids, layout): (Tensor<1, Int>, &Layout),
-        memory: (Seen<'_>, &AttentionMask),
+        memory: &TransformerMemory,
         state: Option<&mut TransformerState>,
         pass: &Pass,
     ) -> (Tensor<2>, Vec<AttentionMap>) {
@@ -221,12 +231,7 @@ impl Seq2Seq for Transformer {
     type State = TransformerState;
 
     fn encode(&self, source: &Tokens, pass: &Pass) -> TransformerMemory {
-        let (encoded, _) = self.encoded(source, pass);
-        TransformerMemory {
-            key_values: self.decoder.project(&encoded, &source.layout),
-            lengths: source.lengths.clone(),
-            mask: source.mask(),
-        }
+        self.encode_with_maps(source, pass).0
     }
 
     fn start(&self, _: &TransformerMemory) -> TransformerState {
@@ -245,7 +250,6 @@ impl Seq2Seq for Transformer {
     ) -> Step<TransformerState> {
         let [rows] = tokens.dims();
         let tokens = (tokens, &Layout::dense(rows, 1));
-        let memory = (Seen::Projected(&memory.key_values), &memory.mask);
         let (hidden, _) = self.decode(tokens, memory, Some(&mut state), pass);
         Step {
             logits: self.output().logits(hidden),
@@ -254,16 +258,9 @@ impl Seq2Seq for Transformer {
     }
 
     fn forward(&self, source: &Tokens, target_in: &Tokens, pass: &Pass) -> Decoded {
-        let (encoded, mut attention) = self.encoded(source, pass);
-        let key_values;
-        let seen = if pass.recomputes() {
-            Seen::Encoded(&encoded, &source.layout)
-        } else {
-            key_values = self.decoder.project(&encoded, &source.layout);
-            Seen::Projected(&key_values)
-        };
+        let (memory, mut attention) = self.encode_with_maps(source, pass);
         let tokens = (target_in.ids.clone(), &target_in.layout);
-        let (hidden, maps) = self.decode(tokens, (seen, &source.mask()), None, pass);
+        let (hidden, maps) = self.decode(tokens, &memory, None, pass);
         attention.extend(maps);
         Decoded {
             hidden,

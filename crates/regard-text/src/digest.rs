@@ -56,7 +56,9 @@ mod tests {
     fn numbers_are_their_bytes() {
         let numbers = [0, 1, 255, 256, 65_535, 65_536, u64::MAX, 7];
         let mut ours = Digest::default();
-        numbers.iter().for_each(|&number| ours.number(number));
+        for number in numbers {
+            ours.number(number);
+        }
         let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
         assert_eq!(ours.finish(), digest(bytes));
     }

@@ -7,7 +7,7 @@ use regard_decode::{RunDirectory, load_parameters, parameters, write_atomically,
 use serde::{Deserialize, Serialize};
 
 use crate::learner::Learner;
-use crate::{Adam, MovingAverage, TrainConfig, TrainError, Validation};
+use crate::{MovingAverage, Optimizer, Plateau, TrainConfig, TrainError, Validation};
 
 /// Everything of a run's state that is not a tensor: `state.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub(crate) struct RunState {
     /// Validations since.
     #[serde(default)]
     pub(crate) waited: u64,
+    /// What the schedule knows of validations, if it does.
+    #[serde(default, skip_serializing_if = "Plateau::is_new")]
+    pub(crate) plateau: Plateau,
     /// Seconds of training; not part of what a rerun repeats.
     pub(crate) seconds: f64,
 }
@@ -58,7 +61,7 @@ pub(crate) fn save(
     }
     run.write_checkpoint(state.step, |directory| -> Result<(), TrainError> {
         write_tensors(&directory.join("model.safetensors"), &parameters)?;
-        trainer.adam().save(&optimizer(directory))?;
+        trainer.optimizer().save(&optimizer(directory))?;
         if let Some(average) = average {
             average.save(&directory.join("ema.safetensors"))?;
         }
@@ -77,10 +80,10 @@ pub(crate) fn load<M: Module>(
     step: u64,
     model: M,
     config: &TrainConfig,
-) -> Result<(M, Adam, Option<MovingAverage>, RunState), TrainError> {
+) -> Result<(M, Optimizer, Option<MovingAverage>, RunState), TrainError> {
     let directory = run.checkpoint(step);
     let model = load_parameters(model, &run.parameters(step))?;
-    let adam = Adam::load(config.adam(), &model, &optimizer(&directory))?;
+    let optimizer = Optimizer::load(config.optimizer(), &model, &optimizer(&directory))?;
     let average = (config.ema > 0.0)
         .then(|| MovingAverage::load(config.ema, &model, &run.moving_average(step)))
         .transpose()?;
@@ -88,7 +91,7 @@ pub(crate) fn load<M: Module>(
         path: state(&directory),
         reason: "it is missing".into(),
     })?;
-    Ok((model, adam, average, state))
+    Ok((model, optimizer, average, state))
 }
 
 /// The state in the checkpoint at `step`; `None` if it has none.

@@ -1,5 +1,6 @@
 //! A run's whole configuration.
 
+mod optimization;
 mod train;
 
 use std::path::Path;
@@ -14,7 +15,7 @@ use serde::Serialize;
 use toml::{Table, Value};
 
 pub use self::train::{Recompute, TrainConfig};
-use crate::TrainError;
+use crate::{Schedule, TrainError};
 
 /// One file, one experiment: the sections `[data] [tokenizer] [model] [train] [decode]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -114,6 +115,13 @@ impl RunConfig {
             problems.add(
                 "`train.recompute`: expected `none`, since recurrent models keep little between layers, got `layers`".into(),
             );
+        }
+        let data = &self.data;
+        if self.train.schedule == Schedule::Plateau
+            && data.valid.is_none()
+            && data.generate.is_none()
+        {
+            problems.add("`train.schedule`: `plateau` needs validations: give `data.valid`".into());
         }
         // A source has its end besides, a target its start.
         let needed = self.data.max_length.saturating_add(1);
@@ -342,7 +350,7 @@ mod tests {
         let mut later = earlier.clone();
         later.train.steps = 20_000;
         assert!(later.clone().resuming(&earlier).is_ok());
-        later.train.learning_rate = 0.5;
+        later.train.learning_rate = Some(0.5);
         let error = later.resuming(&earlier).unwrap_err().to_string();
         assert!(
             error.contains("`train.learning_rate` was 0.001 and is now 0.5"),

@@ -107,16 +107,15 @@ impl ModuleMapper for Updater<'_> {
             // Without another handle on it, the parameter's memory moves out and back in without a copy.
             let data = value.inner().into_data();
             let values = data.as_slice::<f32>().expect("parameters are f32");
-            match averages.get_mut(&name) {
-                Some(average) => moving_average(&mut average.values, values, decay),
-                None => {
-                    let first = NamedTensor {
-                        name: name.clone(),
-                        shape,
-                        values: values.to_vec(),
-                    };
-                    averages.insert(name, first);
-                }
+            if let Some(average) = averages.get_mut(&name) {
+                moving_average(&mut average.values, values, decay);
+            } else {
+                let first = NamedTensor {
+                    name: name.clone(),
+                    shape,
+                    values: values.to_vec(),
+                };
+                averages.insert(name, first);
             }
             Tensor::from_data(data, &device).require_grad()
         })

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use regard_nn::Batch;
 use regard_text::SpecialIds;
-use regard_text::batch::{HostBatch, Plan, plan_epoch, resample, split};
+use regard_text::batch::{HostBatch, Plan, plan_epoch, resample, split, worst_batch};
 use regard_text::corpus::Example;
 
 use crate::data::device_batch;
@@ -70,6 +70,17 @@ impl<'a> Feed<'a> {
             self.position.batch += 1;
         }
         Ok(fed)
+    }
+
+    /// A batch at least as large as any that comes.
+    pub(crate) fn worst(&self) -> Result<(Batch, usize), TrainError> {
+        let train = &self.corpora.train;
+        let indices = worst_batch(train.lengths(), self.batch_tokens);
+        let examples = train.read(&indices)?;
+        let rows: Vec<&Example> = examples.iter().collect();
+        let indices = indices.iter().map(|&index| index as usize).collect();
+        let batch = HostBatch::new(&rows, indices, self.special());
+        Ok((device_batch(&batch, &self.device), batch.rows()))
     }
 
     /// The examples at `indices`: one batch, or its parts.

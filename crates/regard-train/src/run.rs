@@ -8,17 +8,18 @@ use burn::module::Module;
 use burn::tensor::Device;
 use regard_decode::{
     BundleConfig, Checkpoint, DecodeError, Problems, RunDirectory, load_parameters,
-    load_tokenizers, write_atomically,
+    load_tokenizers, peak_memory_mib, write_atomically,
 };
 use regard_nn::{Init, Model};
 use regard_text::Tokenizers;
 use regard_text::corpus::PairStream;
 
 use crate::checkpoint::{self, RunState};
+use crate::feed::{Feed, Position};
 use crate::learner::Learner;
 use crate::session::Session;
 use crate::{
-    Adam, Corpora, MovingAverage, Report, RunConfig, TeacherForcing, TrainConfig, TrainError,
+    Corpora, MovingAverage, Optimizer, Report, RunConfig, TeacherForcing, TrainConfig, TrainError,
     Trainer, prepare_corpora,
 };
 
@@ -101,6 +102,38 @@ pub fn train(
     Session::new(&run, &config, &corpora, &options.device, state, report)?.run(learner, stop)
 }
 
+/// High-water resident memory that training will need, in MiB: measured, by two updates of a new model on a batch at least as
+/// large as any that comes. `None` where the system does not tell. The process keeps what it needed: call this last.
+///
+/// # Errors
+///
+/// [`TrainError::NotFinite`] if a new model's loss is not; those of reading the batch.
+pub fn measure_memory(
+    config: &RunConfig,
+    corpora: &Corpora,
+    device: &Device,
+) -> Result<Option<f64>, TrainError> {
+    let train = &config.train;
+    let average = (train.ema > 0.0).then(|| MovingAverage::new(train.ema));
+    let optimizer = Optimizer::new(train.optimizer());
+    let mut learner = learner(train, model(config, corpora, device), optimizer, average, 0);
+    let feed = Feed::new(config, corpora, device, Position::default());
+    let worst = feed.worst()?;
+    for _ in 0..2 {
+        learner = learner.update(std::slice::from_ref(&worst))?.0;
+    }
+    Ok(peak_memory_mib())
+}
+
+/// A new model.
+fn model(config: &RunConfig, corpora: &Corpora, device: &Device) -> Model {
+    config.model.init(
+        corpora.tokenizers.source().vocabulary_size(),
+        corpora.tokenizers.target().vocabulary_size(),
+        &Init::new(config.train.seed, &device.clone().autodiff()),
+    )
+}
+
 /// A resumed run must be there, a new one must not.
 fn check_existence(run: &RunDirectory, resume: bool) -> Result<(), TrainError> {
     let path = run.path().to_path_buf();
@@ -160,11 +193,7 @@ fn begin(
     options: &TrainOptions,
 ) -> Result<(Learner, RunState), TrainError> {
     let train = &config.train;
-    let model = config.model.init(
-        corpora.tokenizers.source().vocabulary_size(),
-        corpora.tokenizers.target().vocabulary_size(),
-        &Init::new(train.seed, &options.device.clone().autodiff()),
-    );
+    let model = model(config, corpora, &options.device);
     let last = match run.find(Checkpoint::Last) {
         Ok(step) => Some(step),
         // A run that was killed before its first checkpoint begins again.
@@ -173,7 +202,7 @@ fn begin(
     };
     let corpus = corpora.train.digest().to_owned();
     if let Some(step) = last {
-        let (model, adam, average, state) = checkpoint::load(run, step, model, train)?;
+        let (model, optimizer, average, state) = checkpoint::load(run, step, model, train)?;
         if state.corpus != corpus {
             return Err(TrainError::CorpusChanged {
                 path: run.path().into(),
@@ -184,7 +213,9 @@ fn begin(
         if let Some(best) = state.best.filter(|best| run.checkpoint(best.step).exists()) {
             run.point("best", best.step)?;
         }
-        return Ok((learner(train, model, adam, average, state.step), state));
+        let mut learner = learner(train, model, optimizer, average, state.step);
+        learner.trainer = learner.trainer.with_plateau(state.plateau);
+        return Ok((learner, state));
     }
     let state = RunState {
         corpus,
@@ -198,9 +229,9 @@ fn begin(
         }
         None => model,
     };
-    let adam = Adam::new(train.adam());
+    let optimizer = Optimizer::new(train.optimizer());
     let average = (train.ema > 0.0).then(|| MovingAverage::new(train.ema));
-    let learner = learner(train, model, adam, average, 0);
+    let learner = learner(train, model, optimizer, average, 0);
     if options.init.is_some() {
         // A run that is resumed before its first checkpoint must not ask for the other one again.
         checkpoint::save(run, &learner, &state)?;
@@ -211,7 +242,7 @@ fn begin(
 fn learner(
     train: &TrainConfig,
     model: Model,
-    adam: Adam,
+    optimizer: Optimizer,
     average: Option<MovingAverage>,
     step: u64,
 ) -> Learner {
@@ -220,7 +251,7 @@ fn learner(
         r_drop: train.r_drop,
     };
     Learner {
-        trainer: Trainer::new(objective, train.clone(), model, adam, step),
+        trainer: Trainer::new(objective, train.clone(), model, optimizer, step),
         average,
     }
 }

@@ -72,6 +72,8 @@ impl<'a> Session<'a> {
         let train = &self.config.train;
         // It would be of another run than the one that goes on here.
         self.run.remove_average()?;
+        // Memory that is too small is to fail now and not in an hour.
+        learner.trainer.probe(&self.feed.worst()?.0);
         while self.state.step < train.steps {
             let begun = Instant::now();
             let batches = self.feed.next(train.accumulate)?;
@@ -100,7 +102,7 @@ impl<'a> Session<'a> {
             if due(train.log_every) {
                 self.write_log(outcome.learning_rate, outcome.gradient_norm)?;
             }
-            let best = due(train.validate_every) && self.validate(&learner)?;
+            let best = due(train.validate_every) && self.validate(&mut learner)?;
             let stopped = stop.load(Ordering::Relaxed);
             let exhausted = self.state.is_exhausted(train.patience);
             let last = outcome.step == train.steps || stopped || exhausted;
@@ -146,7 +148,7 @@ impl<'a> Session<'a> {
     }
 
     /// Validates; whether the result is the best so far.
-    fn validate(&mut self, learner: &Learner) -> Result<bool, TrainError> {
+    fn validate(&mut self, learner: &mut Learner) -> Result<bool, TrainError> {
         if self.corpora.valid.is_empty() {
             return Ok(false);
         }
@@ -164,6 +166,8 @@ impl<'a> Session<'a> {
             });
         }
         self.validation.write(&validation)?;
+        learner.trainer.observe(validation.nats);
+        self.state.plateau = learner.trainer.plateau();
         let measure = self.config.train.best;
         let best = self
             .state

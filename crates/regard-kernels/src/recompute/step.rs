@@ -88,7 +88,10 @@ impl<B: Taped> Found<B> {
         );
         let y = B::tracked(y.autodiff())
             .expect("recompute: the result lives where parameters and inputs do");
-        let parent = |i: usize| self.parents.get(i).unwrap_or(&self.parents[0]).node();
+        // burn walks from the last parent: down the first input, which is the way of the residual connections inside a layer, so
+        // that tensors below get their gradients in the order in which they would without this step.
+        let last = self.parents.len() - 1;
+        let parent = |i: usize| self.parents[last.saturating_sub(i)].node();
         let again = Again {
             nodes: self.nodes,
             module,

@@ -4,9 +4,9 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use regard_kernels::recompute;
 
-use super::TransformerConfig;
 use super::encoder::Parts;
 use super::self_attention::{Past, SelfAttention, multi_head};
+use super::{TransformerConfig, TransformerMemory};
 use crate::{
     AttentionKind, AttentionMap, AttentionMask, FeedForward, Init, Layout, MultiHeadCrossAttention,
     Norm, Pass, Residual,
@@ -28,15 +28,6 @@ pub(super) struct DecoderLayer {
 pub(super) struct Decoder {
     layers: Vec<DecoderLayer>,
     norm: Option<Norm>,
-}
-
-/// What cross-attention looks at.
-#[derive(Clone, Copy)]
-pub(super) enum Seen<'a> {
-    /// Keys and values of each layer.
-    Projected(&'a [Tensor<3>]),
-    /// The encoder's result, `[N, D]`: layers that compute their activations again keep it in common, and no keys and values.
-    Encoded(&'a Tensor<2>, &'a Layout),
 }
 
 /// What one layer looked at: the target's past, and the source.
@@ -98,23 +89,21 @@ impl DecoderLayer {
         (x, LayerWeights { past, source })
     }
 
-    /// The same of what the encoder said, without weights, computed again in the backward pass.
+    /// The same without history and weights, computed again in the backward pass.
     fn recomputed(
         &self,
         x: Tensor<2>,
         layout: &Layout,
-        (encoded, encoded_layout, mask): (&Tensor<2>, &Layout, &AttentionMask),
+        (key_value, mask): (&Tensor<3>, &AttentionMask),
         bias: Option<&Tensor<4>>,
         pass: Pass,
     ) -> Tensor<2> {
-        let inputs = (x, encoded.clone(), bias.cloned());
-        let (layout, encoded_layout, mask) = (layout.clone(), encoded_layout.clone(), mask.clone());
-        recompute(self, inputs, move |layer, (x, encoded, bias)| {
-            let key_value = layer.cross_attention.project(encoded, &encoded_layout);
+        let (layout, mask) = (layout.clone(), mask.clone());
+        let inputs = (x, key_value.clone(), bias.cloned());
+        recompute(self, inputs, move |layer, (x, key_value, bias)| {
+            let memory = (&key_value, &mask);
             let context = (bias.as_ref(), None);
-            layer
-                .forward(x, &layout, (&key_value, &mask), context, &pass)
-                .0
+            layer.forward(x, &layout, memory, context, &pass).0
         })
     }
 }
@@ -144,29 +133,25 @@ impl Decoder {
     }
 
     /// `x: [N, D]` to `[N, D]`, and the maps that the pass wants. The bias broadcasts to the scores of every self-attention.
-    /// With a history, one entry per layer, `x` holds the positions that follow it, and keys and values are projected.
+    /// With a history, one entry per layer, `x` holds the positions that follow it.
     pub(super) fn forward(
         &self,
         mut x: Tensor<2>,
         layout: &Layout,
-        (seen, mask): (Seen<'_>, &AttentionMask),
+        memory: &TransformerMemory,
         (bias, mut history): (Option<&Tensor<4>>, Option<&mut Vec<Past>>),
         pass: &Pass,
     ) -> (Tensor<2>, Vec<AttentionMap>) {
         let mut maps = Vec::new();
         for (layer, block) in self.layers.iter().enumerate() {
+            let past = history.as_mut().map(|history| &mut history[layer]);
+            let memory = (&memory.key_values[layer], &memory.mask);
             let pass = pass.nth(layer);
-            let (y, weights) = match seen {
-                Seen::Projected(key_values) => {
-                    let past = history.as_mut().map(|history| &mut history[layer]);
-                    let memory = (&key_values[layer], mask);
-                    block.forward(x, layout, memory, (bias, past), &pass)
-                }
-                Seen::Encoded(encoded, encoded_layout) => {
-                    let memory = (encoded, encoded_layout, mask);
-                    let y = block.recomputed(x, layout, memory, bias, pass);
-                    (y, LayerWeights::default())
-                }
+            let (y, weights) = if pass.recomputes() && past.is_none() {
+                let y = block.recomputed(x, layout, memory, bias, pass);
+                (y, LayerWeights::default())
+            } else {
+                block.forward(x, layout, memory, (bias, past), &pass)
             };
             x = y;
             let kinds = [

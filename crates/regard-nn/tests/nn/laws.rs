@@ -497,7 +497,11 @@ pub(crate) fn computing_again_changes_no_bit<M: Seq2Seq + Module>(subject: &Subj
         for pass in [training(1, 0), training(1, 3), Pass::evaluation()] {
             let kept = sums(subject, &sentences, padding, &pass);
             let again = sums(subject, &sentences, padding, &pass.with_recompute(true));
-            assert_eq!(again, kept, "{}, {padding:?}, {pass:?}", subject.name);
+            let name = format!("{}, {padding:?}, {pass:?}", subject.name);
+            assert_eq!(again.0, kept.0, "{name}");
+            for (parameter, gradient) in again.1 {
+                assert_eq!(gradient, kept.1[&parameter], "{name}, {parameter}");
+            }
         }
     }
     let plain = Subject {

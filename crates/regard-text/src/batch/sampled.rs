@@ -44,7 +44,7 @@ pub fn resample(
         .collect()
 }
 
-/// SplitMix64's step: every bit of the result depends on every bit of `state`.
+/// `SplitMix64`'s step: every bit of the result depends on every bit of `state`.
 fn mixed(state: u64) -> u64 {
     let state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -44,7 +44,7 @@ impl Lines {
             source,
         };
         let file = BufReader::with_capacity(BUFFER, File::open(path).map_err(failed)?);
-        let extension = path.extension().map(|name| name.to_ascii_lowercase());
+        let extension = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
         let (compressed, reader): (bool, Box<dyn BufRead + Send>) =
             match extension.as_deref().and_then(|name| name.to_str()) {
                 Some("gz") => (true, buffered(MultiGzDecoder::new(file))),

@@ -17,10 +17,10 @@ pub(super) const FORMAT: u32 = 1;
 const MAGIC: [u8; 8] = *b"regardEX";
 
 /// Bytes behind the summary.
-const END: u64 = 32;
+const END: usize = 32;
 
 /// Bytes of an entry of the index.
-const ENTRY: u64 = 8;
+const ENTRY: usize = 8;
 
 /// What a file holds and what it was made from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,8 +42,8 @@ pub(super) struct Summary {
 }
 
 /// One entry of the index.
-pub(super) fn entry(lengths: Lengths, size: u32) -> [u8; ENTRY as usize] {
-    let mut bytes = [0; ENTRY as usize];
+pub(super) fn entry(lengths: Lengths, size: u32) -> [u8; ENTRY] {
+    let mut bytes = [0; ENTRY];
     bytes[..2].copy_from_slice(&lengths.0.to_le_bytes());
     bytes[2..4].copy_from_slice(&lengths.1.to_le_bytes());
     bytes[4..].copy_from_slice(&size.to_le_bytes());
@@ -77,9 +77,9 @@ pub(super) fn read(
 ) -> Result<(Summary, Vec<Lengths>, Vec<u64>), String> {
     let failed = |error: io::Error| error.to_string();
     let size = file.seek(SeekFrom::End(0)).map_err(failed)?;
-    let before_end = size.checked_sub(END).ok_or("it is cut off")?;
+    let before_end = size.checked_sub(END as u64).ok_or("it is cut off")?;
     file.seek(SeekFrom::Start(before_end)).map_err(failed)?;
-    let mut end = [0; END as usize];
+    let mut end = [0; END];
     file.read_exact(&mut end).map_err(failed)?;
     let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| end[at + i]));
     if end[24..] != MAGIC {
@@ -99,7 +99,7 @@ pub(super) fn read(
     if summary.format != FORMAT {
         return Err(format!("it is of version {}, not {FORMAT}", summary.format));
     }
-    let expected = summary.examples.checked_mul(ENTRY);
+    let expected = summary.examples.checked_mul(ENTRY as u64);
     let expected = expected.and_then(|index| index.checked_add(summary.records));
     if expected != Some(before_summary) {
         return Err("its parts do not add up".into());
@@ -123,15 +123,15 @@ fn read_index(
     let mut places = Vec::with_capacity(examples + 1);
     let mut place = 0_u64;
     places.push(place);
-    let mut block = vec![0; (1 << 16) * ENTRY as usize];
+    let mut block = vec![0; (1 << 16) * ENTRY];
     while lengths.len() < examples {
         let entries = (examples - lengths.len()).min(1 << 16);
-        let bytes = &mut block[..entries * ENTRY as usize];
+        let bytes = &mut block[..entries * ENTRY];
         reader
             .read_exact(bytes)
             .map_err(|error| error.to_string())?;
         hasher.write(bytes);
-        for &[a, b, c, d, size @ ..] in bytes.as_chunks::<{ ENTRY as usize }>().0 {
+        for &[a, b, c, d, size @ ..] in bytes.as_chunks::<ENTRY>().0 {
             let (source, target) = (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]));
             let size = u32::from_le_bytes(size);
             let least = layout.ids_size((source, target)) as u64;

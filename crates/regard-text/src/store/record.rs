@@ -115,7 +115,8 @@ mod tests {
             let ids = |ids: &[u16]| ids.iter().map(|&id| u32::from(id) << if wide { 15 } else { 0 }).collect();
             let example = Example { source: ids(&source), target: ids(&target) };
             let pair = if text { Pair { source: texts.0, target: texts.1 } } else { Pair::default() };
-            let lengths = (source.len() as u16, target.len() as u16);
+            let length = |ids: &[u16]| u16::try_from(ids.len()).unwrap();
+            let lengths = (length(&source), length(&target));
             let layout = Layout { wide, text };
             let mut bytes = Vec::new();
             layout.pack(&example, &pair, &mut bytes);

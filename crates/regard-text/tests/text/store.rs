@@ -27,13 +27,7 @@ fn rows(from: usize, to: usize) -> String {
             .take(i % 7 + 1)
     };
     (from..to)
-        .map(|i| {
-            format!(
-                "{}\t{}\n",
-                word(i).collect::<String>(),
-                word(i + 3).collect::<String>()
-            )
-        })
+        .flat_map(|i| word(i).chain(['\t']).chain(word(i + 3)).chain(['\n']))
         .collect()
 }
 

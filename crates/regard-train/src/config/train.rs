@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AdamConfig, Best, SamplingConstants, SamplingDecay, Schedule};
+use crate::{
+    Best, DecayShape, OptimizerKind, ParameterGroup, SamplingConstants, SamplingDecay, Schedule,
+};
 
 /// The `[train]` section.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,20 +14,50 @@ pub struct TrainConfig {
     pub steps: u64,
     /// Every random draw of the run comes from it. At most 2^63 - 1, since TOML has no larger integer. Default 1.
     pub seed: u64,
-    /// Peak of the learning rate, above 0. Default 0.001: works for widths up to 512 with pre-norm.
-    pub learning_rate: f64,
+    /// How gradients become updates. Default `adam`, as in the transformer paper.
+    pub optimizer: OptimizerKind,
+    /// Peak of the learning rate, above 0. Default 0.001 for `adam` and `adamw`, which works for widths up to 512 with
+    /// pre-norm; 0.0001 for `lion`, whose elements all move by the rate; 0.01 for `adafactor`, as in PyTorch, and 0.001 with
+    /// `relative_rate = false`; 0.1 for `sgd`.
+    pub learning_rate: Option<f64>,
     /// What the rate does after the warm-up. Default `inverse_sqrt`, as in the transformer paper.
     pub schedule: Schedule,
     /// Steps over which the rate grows from 0 to its peak. Default 1,000.
     pub warmup: u64,
-    /// Step at which the `cosine` schedule reaches 0; the others do not read it. Default 10,000.
+    /// Step at which `cosine`, `linear` and `wsd` end; the other schedules do not read it. Default 10,000.
     pub horizon: u64,
-    /// Decay of Adam's first moment, in `[0, 1)`. Default 0.9.
-    pub beta1: f64,
-    /// Decay of Adam's second moment, in `[0, 1)`. Default 0.98, as in the transformer paper.
-    pub beta2: f64,
-    /// Adam's epsilon, above 0. Default 1e-9, as in the transformer paper.
-    pub epsilon: f64,
+    /// The least rate after the warm-up, from 0 to `learning_rate`: where `cosine`, `linear` and `wsd` end, and below which
+    /// `inverse_sqrt` and `plateau` do not fall; not with `constant`. Default 0.
+    pub min_rate: Option<f64>,
+    /// Step from which the rate falls, from `warmup` to below `horizon`; with `wsd`. Default nine tenths of `horizon`.
+    pub decay_start: Option<u64>,
+    /// How the rate falls; with `wsd`. Default `one_minus_sqrt`.
+    pub decay_shape: Option<DecayShape>,
+    /// What the rate is multiplied by when validations stop improving, in `(0, 1)`; with `plateau`. Default 0.5.
+    pub plateau_factor: Option<f64>,
+    /// Validations in a row without improvement before that, at least 1; with `plateau`. Default 3.
+    pub plateau_patience: Option<u64>,
+    /// Decay of the first moment, in `[0, 1)`, or with `lion` its share in the direction; not with `adafactor` and `sgd`.
+    /// Default 0.9.
+    pub beta1: Option<f64>,
+    /// Decay of the second moment, in `[0, 1)`, or with `lion` of the momentum; not with `adafactor` and `sgd`. Default
+    /// 0.98, as in the transformer paper; 0.99 for `lion`, as in its paper.
+    pub beta2: Option<f64>,
+    /// Added to the root of the second moment, above 0; with `adam` and `adamw`. Default 1e-9, as in the transformer paper.
+    pub epsilon: Option<f64>,
+    /// Decay of the weights per update, as a share of the rate, from 0; not with `adam`. Default 0.01 for `adamw`, as in
+    /// PyTorch, 0.1 for `lion`, whose rate is a tenth, and 0 for the others.
+    pub weight_decay: Option<f64>,
+    /// Parameters that do not decay; not with `adam`. Default norms and biases.
+    pub decay_exclude: Option<Vec<ParameterGroup>>,
+    /// Decay of the velocity, in `[0, 1)`; with `sgd`. Default 0.9.
+    pub momentum: Option<f64>,
+    /// Whether the gradient is followed from where the velocity leads; with `sgd`, and a momentum above 0. Default false.
+    pub nesterov: Option<bool>,
+    /// Whether the rate is a share of each parameter's root mean square; with `adafactor`. Default true, as in the paper.
+    pub relative_rate: Option<bool>,
+    /// Largest root mean square of an update before the rate, above 0; with `adafactor`. Default 1, as in the paper.
+    pub update_clip: Option<f64>,
     /// Gradients whose global norm is larger are scaled down to it; above 0. Default 1.
     pub clip_norm: f64,
     /// Share of the target's probability that is spread over all classes, in `[0, 1)`. Default 0.1.
@@ -79,13 +111,25 @@ impl Default for TrainConfig {
         Self {
             steps: 10_000,
             seed: 1,
-            learning_rate: 1e-3,
+            optimizer: OptimizerKind::Adam,
+            learning_rate: None,
             schedule: Schedule::InverseSqrt,
             warmup: 1_000,
             horizon: 10_000,
-            beta1: 0.9,
-            beta2: 0.98,
-            epsilon: 1e-9,
+            min_rate: None,
+            decay_start: None,
+            decay_shape: None,
+            plateau_factor: None,
+            plateau_patience: None,
+            beta1: None,
+            beta2: None,
+            epsilon: None,
+            weight_decay: None,
+            decay_exclude: None,
+            momentum: None,
+            nesterov: None,
+            relative_rate: None,
+            update_clip: None,
             clip_norm: 1.0,
             label_smoothing: 0.1,
             r_drop: 0.0,
@@ -108,13 +152,7 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// The learning rate of step `step`, counted from 1.
-    pub fn rate(&self, step: u64) -> f64 {
-        self.schedule
-            .rate(step, self.learning_rate, self.warmup, self.horizon)
-    }
-
-    /// The same with every key said that its decay reads.
+    /// The same with every key said that its choices read.
     #[must_use]
     pub fn resolved(self) -> Self {
         let constants = self.sampling();
@@ -126,6 +164,7 @@ impl TrainConfig {
             sampling_floor: is_linear.then_some(constants.floor),
             ..self
         }
+        .with_optimization()
     }
 
     fn sampling(&self) -> SamplingConstants {
@@ -143,15 +182,6 @@ impl TrainConfig {
         self.scheduled_sampling.gold(step, self.sampling())
     }
 
-    /// The constants of its optimiser.
-    pub fn adam(&self) -> AdamConfig {
-        AdamConfig {
-            beta1: self.beta1,
-            beta2: self.beta2,
-            epsilon: self.epsilon,
-        }
-    }
-
     /// Everything that is wrong, one sentence each, beginning with the key.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -167,21 +197,13 @@ impl TrainConfig {
                 problems.push(format!("{key}: expected at least 1, got 0"));
             }
         }
-        for (key, value) in [
-            ("learning_rate", self.learning_rate),
-            ("epsilon", self.epsilon),
-            ("clip_norm", self.clip_norm),
-        ] {
-            if !(value > 0.0 && value.is_finite()) {
-                problems.push(format!("{key}: expected a number above 0, got {value}"));
-            }
+        let clip_norm = self.clip_norm;
+        if !(clip_norm > 0.0 && clip_norm.is_finite()) {
+            problems.push(format!(
+                "clip_norm: expected a number above 0, got {clip_norm}"
+            ));
         }
-        for (key, value) in [
-            ("beta1", self.beta1),
-            ("beta2", self.beta2),
-            ("label_smoothing", self.label_smoothing),
-            ("ema", self.ema),
-        ] {
+        for (key, value) in [("label_smoothing", self.label_smoothing), ("ema", self.ema)] {
             if !(0.0..1.0).contains(&value) {
                 problems.push(format!("{key}: expected a number in [0, 1), got {value}"));
             }
@@ -198,18 +220,13 @@ impl TrainConfig {
                 self.keep, self.average
             ));
         }
+        problems.extend(self.optimization_problems());
         problems.extend(self.sampling_problems());
         if i64::try_from(self.seed).is_err() {
             problems.push(format!(
                 "seed: expected at most {}, got {}",
                 i64::MAX,
                 self.seed
-            ));
-        }
-        if self.schedule == Schedule::Cosine && self.horizon <= self.warmup {
-            problems.push(format!(
-                "horizon: expected more than warmup = {}, got {}",
-                self.warmup, self.horizon
             ));
         }
         problems

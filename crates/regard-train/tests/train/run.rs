@@ -12,7 +12,7 @@ use regard_train::{
     Outcome, Progress, Report, RunConfig, TrainConfig, TrainError, TrainOptions, Validation, train,
 };
 
-fn config() -> RunConfig {
+pub(crate) fn config() -> RunConfig {
     RunConfig {
         data: DataConfig {
             generate: Some(Generate {
@@ -48,7 +48,7 @@ fn config() -> RunConfig {
 
 /// Everything that training told, one word each.
 #[derive(Default)]
-struct Told(Vec<String>);
+pub(crate) struct Told(Vec<String>);
 
 impl Report for Told {
     fn started(&mut self, parameters: usize, train: &ReadReport, valid: usize) {

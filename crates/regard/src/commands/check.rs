@@ -8,7 +8,7 @@ use regard_nn::Init;
 use regard_text::SpecialIds;
 use regard_text::batch::plan_epoch;
 use regard_text::corpus::Example;
-use regard_train::prepare_corpora;
+use regard_train::{measure_memory, prepare_corpora};
 
 use crate::cli::{Arguments, CheckOptions};
 use crate::commands::load_config;
@@ -84,6 +84,12 @@ pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitC
         &Init::new(0, &device),
     );
     say(&format!("model: {} parameters", model.num_params()))?;
+    // Last, since the process keeps what it needed.
+    if let Some(peak) = measure_memory(&config, &corpora, &device)? {
+        say(&format!(
+            "memory: about {peak:.0} MiB to train, measured on the largest batch"
+        ))?;
+    }
     say("no problem found")?;
     Ok(ExitCode::SUCCESS)
 }
