@@ -6,6 +6,7 @@
 
 mod encode;
 mod filter;
+mod inspect;
 mod lines;
 mod pairs;
 mod report;
@@ -14,6 +15,7 @@ mod script;
 
 pub use encode::encode_pairs;
 pub(crate) use encode::encode_rows;
+pub use inspect::{Warning, inspect};
 pub use pairs::PairStream;
 pub use report::{ReadReport, Reason, Shown};
 use rows::{Row, Rows};

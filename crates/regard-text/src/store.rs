@@ -29,6 +29,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::Tokenizers;
 use crate::corpus::{Example, Pair, PairStream, ReadReport};
 use crate::error::TextError;
@@ -70,7 +72,24 @@ pub struct ExampleStore {
     places: Vec<u64>,
     report: ReadReport,
     digest: String,
+    unknown: [Unknown; 2],
     origin: Origin,
+}
+
+/// What a vocabulary cannot spell, on one side of all examples.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unknown {
+    /// Unknown tokens.
+    pub unknown: u64,
+    /// All tokens.
+    pub tokens: u64,
+}
+
+impl Unknown {
+    /// The unknown of a hundred tokens.
+    pub fn percent(self) -> f64 {
+        100.0 * self.unknown as f64 / self.tokens.max(1) as f64
+    }
 }
 
 /// Where the examples came from.
@@ -153,6 +172,7 @@ impl ExampleStore {
             places,
             report: summary.report,
             digest: summary.digest,
+            unknown: summary.unknown,
             origin: Origin::Found,
         }))
     }
@@ -170,6 +190,11 @@ impl ExampleStore {
     /// A digest of all examples and their order, over lengths and ids.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// Unknown tokens of source and target.
+    pub fn unknown(&self) -> [Unknown; 2] {
+        self.unknown
     }
 
     /// Whether the file was there.

@@ -16,6 +16,7 @@ pub(crate) struct Filter {
     /// What came before, where that matters. Only ever asked whether it holds a pair: its order
     /// reaches nothing.
     seen: Option<HashSet<u64>>,
+    swapped: usize,
 }
 
 impl Filter {
@@ -27,7 +28,13 @@ impl Filter {
             target: writing(&config.target_script),
             identical: config.drop_identical,
             seen: config.drop_duplicates.then(HashSet::new),
+            swapped: 0,
         }
+    }
+
+    /// Pairs left out for their script that would be kept with their sides swapped.
+    pub(crate) fn swapped(&self) -> usize {
+        self.swapped
     }
 
     /// Why `pair` is left out; `None` if it is kept.
@@ -40,6 +47,8 @@ impl Filter {
             writing.as_ref().is_none_or(|writing| writing.covers(text))
         };
         if !covers(&self.source, source) || !covers(&self.target, target) {
+            let swapped = covers(&self.source, target) && covers(&self.target, source);
+            self.swapped += usize::from(swapped);
             return Some(Reason::Script);
         }
         if self.identical && source == target {

@@ -41,7 +41,7 @@ pub struct PairStream {
     names: Names,
     filter: Filter,
     report: ReadReport,
-    spread: Option<Spread>,
+    sample: Option<Sample>,
     ended: bool,
 }
 
@@ -56,20 +56,19 @@ enum Source {
     },
 }
 
-/// So many of all rows, evenly spread.
-#[derive(Debug, Clone, Copy)]
-struct Spread {
-    most: usize,
+/// Some of all rows, evenly spread.
+#[derive(Debug)]
+struct Sample {
+    config: TokenizerConfig,
     rows: usize,
     row: usize,
 }
 
-impl Spread {
+impl Sample {
     /// Whether the next row is one of them.
     fn takes_next(&mut self) -> bool {
-        let before = |row: usize| row as u128 * self.most as u128 / self.rows.max(1) as u128;
         self.row += 1;
-        before(self.row) > before(self.row - 1)
+        self.config.takes(self.row - 1, self.rows)
     }
 }
 
@@ -102,7 +101,7 @@ impl PairStream {
             source,
             filter: Filter::new(config),
             report: ReadReport::default(),
-            spread: None,
+            sample: None,
             ended: false,
         })
     }
@@ -115,44 +114,45 @@ impl PairStream {
         }
         self.filter = Filter::new(&self.config);
         self.report = ReadReport::default();
-        (self.spread, self.ended) = (None, false);
+        (self.sample, self.ended) = (None, false);
     }
 
-    /// Begins again, with at most `most` of all pairs, evenly spread over the corpus: to learn a
-    /// vocabulary from. Which they are depends on the number of pairs alone.
-    ///
-    /// # Errors
-    ///
-    /// Those of reading, since the pairs are counted first.
-    pub fn sample(&mut self, most: usize) -> Result<(), TextError> {
-        self.rewind();
-        let rows = match &mut self.source {
-            Source::Files(rows) => rows.count()?,
-            Source::Generated { generate, .. } => generate.pairs,
-        };
-        self.spread = (rows > most).then_some(Spread { most, rows, row: 0 });
-        Ok(())
-    }
-
-    /// Learns the tokenizers that `config` asks for from the first pass over the pairs, or over
-    /// [`sample`](Self::sample)d ones where there are more than `tokenizer.sample`.
+    /// Learns the tokenizers that `config` asks for, in a pass over the pairs; where there are more
+    /// than `tokenizer.sample`, over so many of them, evenly spread over the corpus. Then begins
+    /// again.
     ///
     /// # Errors
     ///
     /// Those of reading and of [`TokenizerTrainer`].
     pub fn train_tokenizers(&mut self, config: &TokenizerConfig) -> Result<Tokenizers, TextError> {
         let mut trainer = TokenizerTrainer::new(config)?;
-        self.sample(config.sample)?;
-        for chunk in self.by_ref() {
-            trainer.add(&chunk?)?;
+        if trainer.needs_pairs() {
+            self.rewind();
+            let rows = match &mut self.source {
+                Source::Files(rows) => rows.count()?,
+                Source::Generated { generate, .. } => generate.pairs,
+            };
+            self.sample = (rows > config.sample).then(|| Sample {
+                config: config.clone(),
+                rows,
+                row: 0,
+            });
+            for chunk in self.by_ref() {
+                trainer.add(&chunk?)?;
+            }
+            self.rewind();
         }
-        self.rewind();
         trainer.finish()
     }
 
     /// What became of the pairs read so far.
     pub fn report(&self) -> &ReadReport {
         &self.report
+    }
+
+    /// Pairs left out for their script that would be kept with their sides swapped.
+    pub(crate) fn swapped(&self) -> usize {
+        self.filter.swapped()
     }
 
     /// What it was made from.
@@ -177,9 +177,9 @@ impl PairStream {
             rows += 1;
             bytes += row.pair.source.len() + row.pair.target.len();
             if self
-                .spread
+                .sample
                 .as_mut()
-                .is_some_and(|spread| !spread.takes_next())
+                .is_some_and(|sample| !sample.takes_next())
             {
                 continue;
             }

@@ -105,7 +105,8 @@ impl Shown {
     }
 }
 
-fn beginning(text: &str) -> String {
+/// The beginning of a line, without characters that would move a cursor.
+pub(super) fn beginning(text: &str) -> String {
     let mut shown = String::new();
     for (i, character) in text.chars().enumerate() {
         if i == WIDTH {

@@ -3,10 +3,10 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::Lengths;
 use super::format::{self, FORMAT, Summary};
 use super::key::Key;
 use super::record::Layout;
+use super::{Lengths, Unknown};
 use crate::Tokenizers;
 use crate::corpus::{Example, PairStream, ReadReport, encode_rows};
 use crate::digest::Digest;
@@ -54,6 +54,7 @@ pub(super) fn build(
         records: written.records,
         digest: written.digest.finish(),
         report: written.report.clone(),
+        unknown: written.unknown,
     });
     let placed = written.and_then(|()| fs::rename(&beside, path).map_err(failed));
     if placed.is_err() {
@@ -70,6 +71,9 @@ struct Written {
     index: Vec<u8>,
     digest: Digest,
     report: ReadReport,
+    unknown: [Unknown; 2],
+    /// The ids that stand for what a vocabulary cannot spell.
+    unknown_ids: [u32; 2],
 }
 
 fn write(
@@ -91,6 +95,8 @@ fn write(
         index: Vec::new(),
         digest: Digest::default(),
         report: ReadReport::default(),
+        unknown: Default::default(),
+        unknown_ids: [tokenizers.source(), tokenizers.target()].map(|side| side.special().unknown),
     };
     let (config, names) = (pairs.config().clone(), pairs.names());
     let mut bytes = Vec::new();
@@ -137,9 +143,12 @@ impl Written {
         self.index.extend_from_slice(&format::entry(lengths, size));
         self.records += u64::from(size);
         self.examples += 1;
-        for side in [&example.source, &example.target] {
+        let counts = self.unknown.iter_mut().zip(self.unknown_ids);
+        for (side, (count, unknown)) in [&example.source, &example.target].into_iter().zip(counts) {
+            count.tokens += side.len() as u64;
             self.digest.number(side.len() as u64);
             for &id in side {
+                count.unknown += u64::from(id == unknown);
                 self.digest.number(u64::from(id));
             }
         }

@@ -5,9 +5,9 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
-use super::Lengths;
 use super::key::Stamp;
 use super::record::Layout;
+use super::{Lengths, Unknown};
 use crate::corpus::ReadReport;
 
 /// Raised whenever the file changes its form, or text would be cut or filtered otherwise.
@@ -37,6 +37,8 @@ pub(super) struct Summary {
     /// Over lengths and ids of all examples.
     pub(super) digest: String,
     pub(super) report: ReadReport,
+    /// Of source and target.
+    pub(super) unknown: [Unknown; 2],
 }
 
 /// One entry of the index.

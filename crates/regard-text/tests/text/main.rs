@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod corpora;
+mod filters;
+mod fuzz;
 mod given;
+mod readers;
 mod round_trip;
 mod sampling;
 mod spaces;
