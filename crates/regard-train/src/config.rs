@@ -60,6 +60,11 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Checkpoints that are kept, at least 1; the best is kept besides. Default 3.
     pub keep: usize,
+    /// Sentences of the validation set that are translated at each validation, into `samples/` and `attention/`; none with 0.
+    /// Default 3.
+    pub samples: usize,
+    /// Whether event files for `TensorBoard` are written, into `tensorboard/`. Default false.
+    pub tensorboard: bool,
 }
 
 impl Default for TrainConfig {
@@ -86,6 +91,8 @@ impl Default for TrainConfig {
             validate_every: 500,
             checkpoint_every: 500,
             keep: 3,
+            samples: 3,
+            tensorboard: false,
         }
     }
 }
@@ -263,12 +270,14 @@ const STAMPS: [&str; 2] = ["format", "regard"];
 const SECTIONS: [&str; 5] = ["data", "tokenizer", "model", "train", "decode"];
 
 /// Keys of `[train]` that a resumed run may change: none of them touches a result already reached.
-const MAY_CHANGE: [&str; 5] = [
+const MAY_CHANGE: [&str; 7] = [
     "steps",
     "log_every",
     "validate_every",
     "checkpoint_every",
     "keep",
+    "samples",
+    "tensorboard",
 ];
 
 impl RunConfig {

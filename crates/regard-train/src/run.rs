@@ -19,6 +19,7 @@ use crate::checkpoint::{self, RunState};
 use crate::data::digest;
 use crate::feed::{Feed, Position};
 use crate::log::{JsonLines, LogLine, TimingLine, read_lines};
+use crate::seeing::Seeing;
 use crate::validation::validate;
 use crate::{
     Adam, Corpora, Progress, Report, RunConfig, TeacherForcing, TrainError, Trainer, Validation,
@@ -198,6 +199,7 @@ struct Session<'a> {
     log: JsonLines,
     timing: JsonLines,
     validation: JsonLines,
+    seeing: Seeing<'a>,
     timed: Timed,
     report: &'a mut dyn Report,
 }
@@ -227,6 +229,7 @@ impl<'a> Session<'a> {
             log: JsonLines::open_at(run.log(), state.step)?,
             timing: JsonLines::open_at(run.timing(), state.step)?,
             validation: JsonLines::open_at(run.validation(), state.step)?,
+            seeing: Seeing::open(run, config, corpora, device, state.step, report)?,
             run,
             config,
             corpora,
@@ -287,23 +290,26 @@ impl<'a> Session<'a> {
 
     fn write_log(&mut self, learning_rate: f64, gradient_norm: f64) -> Result<(), TrainError> {
         let state = &mut self.state;
-        self.log.write(&LogLine {
+        let line = LogLine {
             step: state.step,
             epoch: state.epoch + 1,
             nats: state.logged_nats / state.logged_tokens.max(1) as f64,
             tokens: state.logged_tokens,
             learning_rate,
             gradient_norm,
-        })?;
+        };
+        self.log.write(&line)?;
         (state.logged_nats, state.logged_tokens) = (0.0, 0);
         let timed = std::mem::take(&mut self.timed);
-        self.timing.write(&TimingLine {
+        let timing = TimingLine {
             step: state.step,
             seconds: state.seconds,
             target_tokens_per_second: timed.tokens as f64 / timed.seconds.max(f64::MIN_POSITIVE),
             input_share: Some(timed.input_seconds / timed.seconds.max(f64::MIN_POSITIVE)),
             peak_memory_mib: peak_memory_mib(),
-        })
+        };
+        self.timing.write(&timing)?;
+        self.seeing.logged(&line, &timing, self.report)
     }
 
     /// Validates; whether the result is the best so far.
@@ -334,6 +340,8 @@ impl<'a> Session<'a> {
             self.state.best = Some(validation);
         }
         self.report.validated(&validation, best);
+        self.seeing
+            .validated(&validation, trainer.model(), self.report)?;
         Ok(best)
     }
 
@@ -342,6 +350,7 @@ impl<'a> Session<'a> {
         for lines in [&self.log, &self.timing, &self.validation] {
             lines.sync()?;
         }
+        self.seeing.sync()?;
         checkpoint::save(self.run, trainer.model(), trainer.adam(), &self.state)?;
         if best {
             self.run.point("best", self.state.step)?;

@@ -9,6 +9,7 @@ use regard_text::corpus::Example;
 use serde::{Deserialize, Serialize};
 
 use crate::data::device_batch;
+use crate::log::numbers;
 use crate::{Objective, TeacherForcing};
 
 /// The result of one validation; one line of `validation.jsonl`.
@@ -22,6 +23,15 @@ pub struct Validation {
     pub perplexity: f64,
     /// Real target tokens.
     pub tokens: usize,
+}
+
+impl Validation {
+    /// Every score it has, by its key: `nats`, `perplexity` and what else was measured.
+    pub fn scores(&self) -> Vec<(String, f64)> {
+        let (_, mut scores) = numbers(self);
+        scores.retain(|(key, _)| key != "tokens");
+        scores
+    }
 }
 
 /// Mean loss over `examples`, without dropout and without smoothing.

@@ -8,6 +8,7 @@ mod configuration;
 mod corpora;
 mod resuming;
 mod scan;
+mod seeing;
 mod support;
 mod threads;
 mod training;
