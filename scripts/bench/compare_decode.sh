@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Greedy search of Regard beside CTranslate2 (one thread each) and Hugging Face's generate (two threads), for batches of 1
+# Search of Regard, greedy or with `--beam W`, beside CTranslate2 (one thread each) and Hugging Face's generate (two threads), for batches of 1
 # and 32: run in turn, and the ratio is that of the medians.
 #
 #     PYTHON=/tmp/peers/bin/python scripts/bench/compare_decode.sh [ROUNDS] [shape flags of `regard bench decode`]

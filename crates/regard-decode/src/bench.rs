@@ -8,8 +8,8 @@ use regard_nn::{Init, Key, ModelConfig, Pass, Seq2Seq, Tokens, each_model};
 use regard_text::SpecialIds;
 use serde::Serialize;
 
-use crate::search::greedy_from;
-use crate::{ProfileLine, TargetLength, greedy, profile_lines};
+use crate::search::beam_search_from;
+use crate::{BeamOptions, LengthPenalty, ProfileLine, TargetLength, beam_search, profile_lines};
 
 /// Shape of the benchmark and number of its runs.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,8 @@ pub struct DecodeBench {
     pub source_length: usize,
     /// Target tokens T that every hypothesis has.
     pub target_length: usize,
+    /// Hypotheses of each sentence; 1 is greedy search.
+    pub beam: usize,
     /// Runs that are timed, after one that is not.
     pub runs: usize,
     /// Whether to tell where the time of a step goes.
@@ -31,7 +33,7 @@ pub struct DecodeBench {
 /// What the benchmark measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct DecodeSpeed {
-    /// Tokens of the hypotheses per second, encoding included, at the median run.
+    /// Tokens of the best hypotheses per second, encoding included, at the median run.
     pub target_tokens_per_second: f64,
     /// Sentences per second, at the median run.
     pub sentences_per_second: f64,
@@ -42,7 +44,7 @@ pub struct DecodeSpeed {
     pub profile: Option<DecodeProfile>,
 }
 
-/// Where the time of a step goes: one token for each row, the encoder not counted.
+/// Where the time of a step goes: one token for each hypothesis, the encoder not counted.
 #[derive(Clone, Debug, Serialize)]
 pub struct DecodeProfile {
     /// Kinds of work, the longest first. Their times add up to the mean time of a step.
@@ -55,7 +57,7 @@ pub struct DecodeProfile {
     pub weight_gigabytes_per_second: f64,
 }
 
-/// Times greedy search.
+/// Times search.
 ///
 /// # Panics
 ///
@@ -83,15 +85,22 @@ pub fn bench_decode(
         bench.batch
     ];
     let special = SpecialIds::default();
+    // All hypotheses have one length, so that no penalty changes their order.
+    let options = BeamOptions {
+        beam: bench.beam,
+        length_penalty: LengthPenalty::default(),
+    };
     let mut seconds = Vec::new();
     for run in 0..=bench.runs {
         let begun = Instant::now();
-        let hypotheses = each_model!(&model, model => greedy(model, &source, &lengths, special));
+        let hypotheses = each_model!(&model, model => {
+            beam_search(model, &source, &lengths, special, &options)
+        });
         let elapsed = begun.elapsed().as_secs_f64();
         assert!(
             hypotheses
                 .iter()
-                .all(|hypothesis| hypothesis.ids.len() == bench.target_length),
+                .all(|hypotheses| hypotheses[0].ids.len() == bench.target_length),
             "search keeps the forced length"
         );
         if run > 0 {
@@ -102,7 +111,8 @@ pub fn bench_decode(
         each_model!(&model, model => {
             let memory = model.encode(&source, &Pass::evaluation());
             profile(bench, || {
-                greedy_from(model, memory.clone(), &lengths, special, device);
+                let how = (special, &options);
+                beam_search_from(model, memory.clone(), &lengths, how, device);
             })
         })
     });
@@ -131,7 +141,7 @@ fn profile(bench: &DecodeBench, search: impl Fn()) -> DecodeProfile {
         .map_or_else(Profiled::default, |&(_, products)| products);
     let (steps, flop) = (bench.runs * bench.target_length, products.flop as f64);
     // A weight is four bytes, and takes part in a multiplication and an addition for each row.
-    let weight_bytes = 4.0 * flop / (2 * bench.batch) as f64;
+    let weight_bytes = 4.0 * flop / (2 * bench.batch * bench.beam) as f64;
     let rate = |amount: f64| amount / 1e9 / products.time.as_secs_f64();
     DecodeProfile {
         lines: profile_lines(&measured, seconds, steps),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use burn::tensor::Device;
 use regard_nn::{Init, Model, ModelConfig};
-use regard_text::Tokenizers;
+use regard_text::{TokenizerConfig, Tokenizers};
 
 use crate::{BundleConfig, DecodeError, RunDirectory, load_parameters};
 
@@ -19,8 +19,8 @@ pub struct Bundle {
     pub tokenizers: Tokenizers,
     /// The model, ready for evaluation.
     pub model: Model,
-    /// The step whose weights these are.
-    pub step: u64,
+    /// The step whose weights these are; `None` for an average of several.
+    pub step: Option<u64>,
 }
 
 /// Which checkpoint of a run.
@@ -30,6 +30,8 @@ pub enum Checkpoint {
     Best,
     /// The last written.
     Last,
+    /// The average of several.
+    Average,
     /// That of a step.
     Step(u64),
 }
@@ -41,10 +43,11 @@ impl FromStr for Checkpoint {
         match text {
             "best" => Ok(Self::Best),
             "last" => Ok(Self::Last),
+            "average" => Ok(Self::Average),
             _ => text
                 .parse()
                 .map(Self::Step)
-                .map_err(|_| format!("expected `best`, `last` or a step, got `{text}`")),
+                .map_err(|_| format!("expected `best`, `last`, `average` or a step, got `{text}`")),
         }
     }
 }
@@ -54,6 +57,7 @@ impl fmt::Display for Checkpoint {
         match self {
             Self::Best => f.write_str("`best`"),
             Self::Last => f.write_str("`last`"),
+            Self::Average => f.write_str("`average`"),
             Self::Step(step) => write!(f, "at step {step}"),
         }
     }
@@ -72,15 +76,15 @@ impl Bundle {
     ) -> Result<Self, DecodeError> {
         let run = RunDirectory::open(run.as_ref())?;
         let config = BundleConfig::read(&run.config())?;
-        let step = run.find(checkpoint)?;
-        let tokenizers = load_tokenizers(&run, &config.model)?;
+        let (weights, step) = run.locate(checkpoint)?;
+        let tokenizers = load_tokenizers(&run, &config.tokenizer, &config.model)?;
         // The seed does not matter: every value is replaced.
         let model = config.model.init(
             tokenizers.source().vocabulary_size(),
             tokenizers.target().vocabulary_size(),
             &Init::new(0, device),
         );
-        let model = load_parameters(model, &run.weights(step))?;
+        let model = load_parameters(model, &weights)?;
         Ok(Self {
             config,
             tokenizers,
@@ -96,12 +100,17 @@ impl Bundle {
 ///
 /// [`DecodeError::Tokenizer`] if they cannot be read, [`DecodeError::TwoVocabularies`] if the model needs one for both
 /// sides and there are two.
-pub fn load_tokenizers(run: &RunDirectory, model: &ModelConfig) -> Result<Tokenizers, DecodeError> {
+pub fn load_tokenizers(
+    run: &RunDirectory,
+    tokenizer: &TokenizerConfig,
+    model: &ModelConfig,
+) -> Result<Tokenizers, DecodeError> {
     let path = run.path();
-    let tokenizers = Tokenizers::load(path).map_err(|source| DecodeError::Tokenizer {
-        path: path.into(),
-        source,
-    })?;
+    let tokenizers =
+        Tokenizers::load(path, tokenizer).map_err(|source| DecodeError::Tokenizer {
+            path: path.into(),
+            source,
+        })?;
     if model.needs_joint_vocabulary() && !tokenizers.is_shared() {
         return Err(DecodeError::TwoVocabularies {
             path: path.into(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::section::suggestion;
-use crate::{DecodeError, FORMAT, Problems, parse, read_section};
+use crate::{BeamOptions, DecodeError, FORMAT, LengthPenalty, Problems, parse, read_section};
 
 /// The `[decode]` section: how text is translated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,8 +20,14 @@ pub struct DecodeConfig {
     pub max_target_ratio: f64,
     /// Tokens a translation may have beyond that. Default 10, since short sources vary most.
     pub max_target_extra: usize,
-    /// Largest padded size of a batch, in source tokens, at least 1. Default 4,096.
+    /// Largest padded size of a batch, in source tokens, each counted once for every hypothesis of the beam; at least 1. Default
+    /// 4,096.
     pub batch_tokens: usize,
+    /// Hypotheses that are kept at every step, from 1 to the tokens of the vocabulary. Default 1, greedy search: the fastest.
+    pub beam: usize,
+    /// The exponent of [`LengthPenalty`](crate::LengthPenalty), from -10 to 10: the higher, the longer what wins. Default 0.6, as
+    /// in the transformer paper.
+    pub length_penalty: f64,
 }
 
 impl Default for DecodeConfig {
@@ -31,6 +37,8 @@ impl Default for DecodeConfig {
             max_target_ratio: 2.0,
             max_target_extra: 10,
             batch_tokens: 4096,
+            beam: 1,
+            length_penalty: 0.6,
         }
     }
 }
@@ -42,6 +50,7 @@ impl DecodeConfig {
         for (key, value) in [
             ("max_source_length", self.max_source_length),
             ("batch_tokens", self.batch_tokens),
+            ("beam", self.beam),
         ] {
             if value == 0 {
                 problems.push(format!("{key}: expected at least 1, got 0"));
@@ -53,7 +62,34 @@ impl DecodeConfig {
                 self.max_target_ratio
             ));
         }
+        // What lies beyond says nothing but "the longest" or "the shortest".
+        if !(-10.0..=10.0).contains(&self.length_penalty) {
+            problems.push(format!(
+                "length_penalty: expected a number from -10 to 10, got {}",
+                self.length_penalty
+            ));
+        }
         problems
+    }
+
+    /// What is wrong with the beam for a vocabulary, beginning with the key.
+    pub fn beam_problem(&self, vocabulary: usize) -> Option<String> {
+        (self.beam > vocabulary).then(|| {
+            format!(
+                "beam: expected at most {vocabulary}, the tokens of the vocabulary, got {}",
+                self.beam
+            )
+        })
+    }
+
+    /// How search is to be done.
+    pub fn beam_options(&self) -> BeamOptions {
+        BeamOptions {
+            beam: self.beam,
+            length_penalty: LengthPenalty {
+                alpha: self.length_penalty,
+            },
+        }
     }
 
     /// Most tokens of a translation of `source_length` tokens.
@@ -105,6 +141,10 @@ impl BundleConfig {
         let size = self.model.size_problem(self.tokenizer.vocabulary);
         problems.extend(size.map(|problem| format!("`model`: {problem}")));
         problems.add_section("decode", self.decode.problems());
+        problems.add_section(
+            "decode",
+            self.decode.beam_problem(self.tokenizer.vocabulary),
+        );
         if self.model.needs_joint_vocabulary() && !self.tokenizer.shared {
             problems.add(
                 "`model.tie`: `all` needs one vocabulary for both sides, but `tokenizer.shared` is false".into(),

@@ -34,7 +34,7 @@ pub enum DecodeError {
     NoCheckpoint {
         /// The run directory.
         path: PathBuf,
-        /// `best`, `last` or a step.
+        /// `best`, `last`, `average` or a step.
         wanted: String,
         /// Steps that do have one.
         steps: Vec<u64>,
@@ -63,6 +63,12 @@ pub enum DecodeError {
         /// The file.
         path: PathBuf,
         /// One sentence each.
+        problems: Vec<String>,
+    },
+    /// Search cannot be done as asked for.
+    #[error("translating as asked for is not possible:\n  {}", problems.join("\n  "))]
+    Search {
+        /// One sentence each, beginning with a key of `[decode]`.
         problems: Vec<String>,
     },
     /// A file of tensors is damaged or something else.
@@ -132,6 +138,9 @@ impl DecodeError {
             ),
             Self::NoCheckpoint { steps, .. } if steps.is_empty() => {
                 Some("the run has not written a checkpoint yet; train on with `--resume`".into())
+            }
+            Self::NoCheckpoint { wanted, .. } if wanted == "`average`" => {
+                Some("write it with `regard average RUN`".into())
             }
             Self::NoCheckpoint { steps, .. } => {
                 Some(format!("there are checkpoints at steps {steps:?}"))

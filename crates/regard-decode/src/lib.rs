@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod average;
 mod bench;
 mod bundle;
 mod config;
@@ -13,6 +14,7 @@ mod section;
 mod translator;
 mod weights;
 
+pub use average::average;
 pub use bench::{DecodeBench, DecodeProfile, DecodeSpeed, bench_decode, peak_memory_mib};
 pub use bundle::{Bundle, Checkpoint, load_tokenizers};
 pub use config::{BundleConfig, DecodeConfig, check_format, read_model};
@@ -20,7 +22,7 @@ pub use error::DecodeError;
 pub use files::{check_writable, write_atomically};
 pub use profile::{ProfileLine, profile_lines};
 pub use run::{FORMAT, RunDirectory};
-pub use search::{Hypothesis, TargetLength, greedy};
+pub use search::{BeamOptions, Hypothesis, LengthPenalty, TargetLength, beam_search, greedy};
 pub use section::{Problems, check_sections, parse, read_section, section_keys};
 pub use translator::{Alignment, Likelihood, Translation, Translator};
 pub use weights::{

@@ -96,9 +96,58 @@ impl RunDirectory {
         self.checkpoints().join(format!("step-{step:06}"))
     }
 
-    /// The weights of the checkpoint at `step`.
-    pub fn weights(&self, step: u64) -> PathBuf {
+    /// The parameters in training of the checkpoint at `step`.
+    pub fn parameters(&self, step: u64) -> PathBuf {
         self.checkpoint(step).join("model.safetensors")
+    }
+
+    /// Their moving average, which a checkpoint has if its run keeps one.
+    pub fn moving_average(&self, step: u64) -> PathBuf {
+        self.checkpoint(step).join("ema.safetensors")
+    }
+
+    /// The weights of the checkpoint at `step` that inference uses: the moving average where there is one.
+    pub fn weights(&self, step: u64) -> PathBuf {
+        let average = self.moving_average(step);
+        if average.exists() {
+            average
+        } else {
+            self.parameters(step)
+        }
+    }
+
+    /// The directory of the checkpoint `average`: the mean of several.
+    pub fn average(&self) -> PathBuf {
+        self.checkpoints().join("average")
+    }
+
+    /// The checkpoint that is used where none is asked for: the average of several where there is one, else the best, else
+    /// the last.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find).
+    pub fn preferred(&self) -> Result<Checkpoint, DecodeError> {
+        if self.average().exists() {
+            return Ok(Checkpoint::Average);
+        }
+        match self.find(Checkpoint::Best) {
+            Err(DecodeError::NoCheckpoint { .. }) => Ok(Checkpoint::Last),
+            found => found.map(|_| Checkpoint::Best),
+        }
+    }
+
+    /// The file of the weights that `checkpoint` names, and their step; an average has none.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find).
+    pub fn locate(&self, checkpoint: Checkpoint) -> Result<(PathBuf, Option<u64>), DecodeError> {
+        if checkpoint == Checkpoint::Average && self.average().exists() {
+            return Ok((self.average().join("model.safetensors"), None));
+        }
+        let step = self.find(checkpoint)?;
+        Ok((self.weights(step), Some(step)))
     }
 
     /// Steps that have a whole checkpoint, in order.
@@ -142,6 +191,7 @@ impl RunDirectory {
                 .filter(|step| steps.contains(step))
                 .or(steps.last().copied()),
             Checkpoint::Best => self.read_pointer("best")?,
+            Checkpoint::Average => None,
         };
         found
             .filter(|step| steps.contains(step))
@@ -174,11 +224,42 @@ impl RunDirectory {
         step: u64,
         write: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<(), E> {
-        let path = self.checkpoint(step);
-        let partial = partial_path(&path);
+        self.write_directory(&self.checkpoint(step), write)
+    }
+
+    /// Writes the checkpoint `average` likewise.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_checkpoint`](Self::write_checkpoint).
+    pub fn write_average(
+        &self,
+        write: impl FnOnce(&Path) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        self.write_directory(&self.average(), write)
+    }
+
+    /// Removes the checkpoint `average`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Write`].
+    pub fn remove_average(&self) -> Result<(), DecodeError> {
+        if self.average().exists() {
+            self.remove(&self.average())?;
+        }
+        Ok(())
+    }
+
+    fn write_directory<E: From<DecodeError>>(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let partial = partial_path(path);
         let failed = |source| {
             E::from(DecodeError::Write {
-                path: path.clone(),
+                path: path.into(),
                 source,
             })
         };
@@ -190,9 +271,9 @@ impl RunDirectory {
             return Err(error);
         }
         if path.exists() {
-            self.remove_checkpoint(step)?;
+            self.remove(path)?;
         }
-        fs::rename(&partial, &path)
+        fs::rename(&partial, path)
             .and_then(|()| sync_directory(&self.checkpoints()))
             .map_err(failed)
     }
@@ -203,12 +284,21 @@ impl RunDirectory {
     ///
     /// [`DecodeError::Write`].
     pub fn remove_checkpoint(&self, step: u64) -> Result<(), DecodeError> {
-        let path = self.checkpoint(step);
+        self.remove(&self.checkpoint(step))
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), DecodeError> {
         // Renamed first: half a checkpoint must not go by a whole one's name.
-        let doomed = self.checkpoints().join(format!(".step-{step:06}.old"));
-        fs::rename(&path, &doomed)
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(".old");
+        let doomed = self.checkpoints().join(name);
+        fs::rename(path, &doomed)
             .and_then(|()| fs::remove_dir_all(&doomed))
-            .map_err(|source| DecodeError::Write { path, source })
+            .map_err(|source| DecodeError::Write {
+                path: path.into(),
+                source,
+            })
     }
 
     /// Removes what a process that was killed left half written or half removed.
@@ -222,7 +312,7 @@ impl RunDirectory {
             let left_over = entry
                 .file_name()
                 .to_str()
-                .is_some_and(|name| name.starts_with(".step-"));
+                .is_some_and(|name| name.starts_with(".step-") || name.starts_with(".average."));
             if left_over && entry.file_type()?.is_dir() {
                 fs::remove_dir_all(entry.path())?;
             } else if left_over {

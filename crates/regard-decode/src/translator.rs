@@ -10,7 +10,9 @@ use regard_text::batch::{HostBatch, SourceBatch, plan_in_order};
 use regard_text::corpus::Example;
 use regard_text::{SpecialIds, Tokenizers};
 
-use crate::{Bundle, Checkpoint, DecodeConfig, DecodeError, Hypothesis, TargetLength, greedy};
+use crate::{
+    Bundle, DecodeConfig, DecodeError, Hypothesis, RunDirectory, TargetLength, beam_search,
+};
 
 /// Translates raw text with a trained model.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub struct Translation {
     pub tokens: Vec<String>,
     /// Sum of the log-probabilities of the tokens, in nats.
     pub log_probability: f64,
+    /// The log-probability over the length penalty; what the translation was chosen by.
+    pub score: f64,
     /// Whether the line was longer than `decode.max_source_length`, or than the model has positions, and cut.
     pub truncated: bool,
 }
@@ -67,17 +71,14 @@ pub struct Likelihood {
 const SCORED_ROWS: usize = 512;
 
 impl Translator {
-    /// Loads the best checkpoint of a run, or the last where none is known to be best.
+    /// Loads the [preferred](crate::RunDirectory::preferred) checkpoint of a run.
     ///
     /// # Errors
     ///
     /// See [`Bundle::load`].
     pub fn from_run(run: impl AsRef<Path>, device: &Device) -> Result<Self, DecodeError> {
-        let bundle = match Bundle::load(&run, Checkpoint::Best, device) {
-            Err(DecodeError::NoCheckpoint { .. }) => Bundle::load(&run, Checkpoint::Last, device)?,
-            loaded => loaded?,
-        };
-        Ok(Self::new(bundle, device))
+        let preferred = RunDirectory::open(run.as_ref())?.preferred()?;
+        Ok(Self::new(Bundle::load(run, preferred, device)?, device))
     }
 
     /// From a loaded run.
@@ -88,6 +89,30 @@ impl Translator {
             max_positions: bundle.config.model.max_positions(),
             config: bundle.config.decode,
             device: device.clone(),
+        }
+    }
+
+    /// As configured, but with a beam or a `decode.length_penalty` of its own where one is given.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Search`] if the beam is 0 or wider than the target vocabulary, or the penalty is out of range.
+    pub fn with_beam(
+        mut self,
+        beam: Option<usize>,
+        length_penalty: Option<f64>,
+    ) -> Result<Self, DecodeError> {
+        let config = &mut self.config;
+        config.beam = beam.unwrap_or(config.beam);
+        config.length_penalty = length_penalty.unwrap_or(config.length_penalty);
+        let mut problems = config.problems();
+        // The configured one was a bound on a vocabulary that was yet to be made.
+        let vocabulary = self.tokenizers.target().vocabulary_size();
+        problems.extend(beam.and_then(|_| config.beam_problem(vocabulary)));
+        if problems.is_empty() {
+            Ok(self)
+        } else {
+            Err(DecodeError::Search { problems })
         }
     }
 
@@ -126,6 +151,7 @@ impl Translator {
                 translation.text = self.tokenizers.target().decode(&hypothesis.ids);
                 translation.tokens = self.tokenizers.target().tokens(&hypothesis.ids);
                 translation.log_probability = hypothesis.log_probability;
+                translation.score = hypothesis.score;
             }
         }
         Ok(translations)
@@ -264,9 +290,11 @@ impl Translator {
         let mut batches: Vec<Vec<usize>> = Vec::new();
         for i in order {
             // Sorted, so the newcomer is the longest; one more token ends each source.
-            let width = sources[i].len() + 1;
+            let width = (sources[i].len() + 1).saturating_mul(self.config.beam);
             match batches.last_mut() {
-                Some(batch) if (batch.len() + 1) * width <= self.config.batch_tokens => {
+                Some(batch)
+                    if width.saturating_mul(batch.len() + 1) <= self.config.batch_tokens =>
+                {
                     batch.push(i);
                 }
                 _ => batches.push(vec![i]),
@@ -275,6 +303,7 @@ impl Translator {
         batches
     }
 
+    /// The best hypothesis of each source.
     fn search(&self, sources: &[&[u32]]) -> Vec<Hypothesis> {
         let lengths: Vec<TargetLength> = sources
             .iter()
@@ -288,7 +317,14 @@ impl Translator {
             .collect();
         let special = self.tokenizers.target().special();
         let source = self.source(sources);
-        each_model!(&self.model, model => greedy(model, &source, &lengths, special))
+        let options = self.config.beam_options();
+        let found = each_model!(&self.model, model => {
+            beam_search(model, &source, &lengths, special, &options)
+        });
+        found
+            .into_iter()
+            .map(|mut hypotheses| hypotheses.swap_remove(0))
+            .collect()
     }
 
     fn forward(&self, source: &Tokens, target_in: &Tokens, pass: &Pass) -> (Decoded, Output) {

@@ -126,6 +126,16 @@ impl TensorFile {
         })
     }
 
+    /// All tensors, by name.
+    pub fn into_tensors(self) -> impl Iterator<Item = NamedTensor> {
+        self.tensors.into_values()
+    }
+
+    /// Names of the tensors that are not taken yet, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
     /// Takes the values of `name`, if there are any of that shape; notes what is wrong otherwise.
     pub fn take(
         &mut self,

@@ -491,7 +491,7 @@ fn part(packed: &Tensor<3>, [batch, length, width]: [usize; 3], i: usize) -> Ten
 
 impl AttentionOptions {
     /// Refuses a mask or a bias that does not fit the batch, and a probability that is none.
-    fn check(&self, [batch, t, s]: [usize; 3]) {
+    pub(crate) fn check(&self, [batch, t, s]: [usize; 3]) {
         self.mask.check(batch, [t, s]);
         if let Some((p, _)) = self.dropout {
             assert!(
@@ -524,18 +524,40 @@ impl AttentionOptions {
         let bias = self.bias.as_ref().map(Operand::new);
         let operands = tensors.map(Operand::new).into_iter().chain(bias);
         let operands: Vec<Operand> = operands.collect::<Option<_>>()?;
-        let op = AttentionOp {
-            heads,
-            mask: self.mask.clone(),
-            scale: self.scale,
-            dropout: self.dropout.filter(|&(p, _)| p > 0.0),
-            bias: self.bias.is_some(),
-        };
+        let op = self.op(heads);
         match operands.len() {
             1 => self.apply::<1>(op, operands),
             2 => self.apply::<2>(op, operands),
             3 => self.apply::<3>(op, operands),
             _ => self.apply::<4>(op, operands),
+        }
+    }
+
+    /// A context `[R, T, H * K_v]` from keys and values that are read where they stand, if that is worth it.
+    #[cfg(feature = "flex")]
+    pub(crate) fn scattered(
+        &self,
+        tensors: [&Tensor<3>; 3],
+        heads: Heads,
+        origins: &crate::Origins,
+    ) -> Option<Tensor<3>> {
+        if self.normalizer != Normalizer::Softmax || self.weights {
+            return None;
+        }
+        let bias = self.bias.as_ref().map(Operand::new);
+        let operands = tensors.map(Operand::new).into_iter().chain(bias);
+        let operands: Vec<Operand> = operands.collect::<Option<_>>()?;
+        self.op(heads).scattered(operands, origins)
+    }
+
+    #[cfg(feature = "flex")]
+    fn op(&self, heads: Heads) -> AttentionOp {
+        AttentionOp {
+            heads,
+            mask: self.mask.clone(),
+            scale: self.scale,
+            dropout: self.dropout.filter(|&(p, _)| p > 0.0),
+            bias: self.bias.is_some(),
         }
     }
 

@@ -57,6 +57,69 @@ pub fn most_probable(logits: Tensor<2>, barred: &[Option<u32>]) -> Vec<(u32, f64
     .collect()
 }
 
+/// The `k` most probable classes of each row of logits, the most probable first, with their log-probabilities in nats.
+///
+/// ```text
+/// log p(c) = logits[n][c] - ln(sum over all classes j of e^logits[n][j])
+/// ```
+///
+/// # Shapes
+///
+/// `logits: [N, V]`, one entry of `barred` and of the result for each row.
+///
+/// # Behaviour
+///
+/// Ties go to the lower class. A barred class is not taken but keeps its share of the probability. Nor are impossible classes
+/// taken, whose logit is negative infinity, or NaN: a row may have fewer than `k`. Of `k = 1` this is [`most_probable`].
+/// Cost: `O(N V)`, and `O(k)` for each class that displaces another, of which there are about `k ln(V / k)` where the order
+/// is any; nothing is sorted. On burn's CPU backend the logits are read where they are.
+///
+/// # Panics
+///
+/// If there are not as many entries of `barred` as rows.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_kernels::k_most_probable;
+///
+/// let logits = Tensor::<2>::from_floats([[1.0, 9.0, 9.0, 2.0]], &Device::flex());
+/// let chosen = k_most_probable(logits, 3, &[Some(1)]);
+/// assert_eq!(chosen[0].iter().map(|&(class, _)| class).collect::<Vec<_>>(), [2, 3, 0]);
+/// assert!((chosen[0][0].1 + 2_f64.ln()).abs() < 1e-3); // class 1 has the other half
+/// ```
+pub fn k_most_probable(
+    logits: Tensor<2>,
+    k: usize,
+    barred: &[Option<u32>],
+) -> Vec<Vec<(u32, f64)>> {
+    let [rows, classes] = logits.dims();
+    assert_eq!(rows, barred.len(), "k_most_probable: an entry for each row");
+    let k = k.min(classes);
+    if k == 0 {
+        return vec![Vec::new(); rows];
+    }
+    #[cfg(feature = "flex")]
+    if let Some(logits) = crate::flex::Operand::new(&logits) {
+        return crate::flex::k_most_probable(logits, k, barred);
+    }
+    let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+    let rows = logits.chunks(classes).zip(barred);
+    rows.map(|(row, &barred)| {
+        let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let total: f64 = row.iter().map(|&x| f64::from(x - highest).exp()).sum();
+        let is_possible =
+            |&(class, &logit): &(u32, &f32)| Some(class) != barred && logit > f32::NEG_INFINITY;
+        let mut possible: Vec<(u32, &f32)> = (0..).zip(row).filter(is_possible).collect();
+        possible.sort_by(|a, b| b.1.total_cmp(a.1));
+        let best = possible.into_iter().take(k);
+        best.map(|(class, logit)| (class, f64::from(logit - highest) - total.ln()))
+            .collect()
+    })
+    .collect()
+}
+
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
@@ -124,5 +187,112 @@ mod tests {
     #[should_panic(expected = "an entry for each row")]
     fn too_few_entries() {
         most_probable(logits(2, 3, 1.0), &[None]);
+    }
+
+    /// [`k_most_probable`] by sorting.
+    fn composed_k(logits: Tensor<2>, k: usize, barred: &[Option<u32>]) -> Vec<Vec<(u32, f64)>> {
+        COMPOSED.set(true);
+        let chosen = k_most_probable(logits, k, barred);
+        COMPOSED.set(false);
+        chosen
+    }
+
+    #[test]
+    fn the_fused_k_are_the_sorted_ones() {
+        for (rows, classes) in [(0, 3), (1, 1), (5, 15), (3, 16), (7, 1003), (2, 8000)] {
+            for k in [0, 1, 2, 10, 16, 1500] {
+                for largest in [1.0, 60.0] {
+                    let logits = logits(rows, classes, largest);
+                    let free = composed(logits.clone(), &vec![None; rows]);
+                    let barred: Vec<_> = (0..rows)
+                        .map(|row| [Some(free[row].0), Some(0), Some(u32::MAX), None][row % 4])
+                        .collect();
+                    let expected = composed_k(logits.clone(), k, &barred);
+                    let got = k_most_probable(logits, k, &barred);
+                    let name = format!("{k} of {rows} x {classes}");
+                    assert_eq!(got.len(), rows, "{name}");
+                    for (got, expected) in got.iter().zip(&expected) {
+                        let classes = |row: &[(u32, f64)]| -> Vec<u32> {
+                            row.iter().map(|&(class, _)| class).collect()
+                        };
+                        assert_eq!(classes(got), classes(expected), "{name}");
+                        for (got, expected) in got.iter().zip(expected) {
+                            assert!((got.1 - expected.1).abs() < 1e-5, "{name}: {got:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_of_k_is_the_most_probable_to_the_bit() {
+        let logits = logits(9, 1003, 9.0);
+        let barred: Vec<_> = (0..9)
+            .map(|row| (row % 2 == 0).then_some(row * 7))
+            .collect();
+        let one = most_probable(logits.clone(), &barred);
+        for k in [1, 4] {
+            let many = k_most_probable(logits.clone(), k, &barred);
+            let first: Vec<(u32, f64)> = many.iter().map(|row| row[0]).collect();
+            assert_eq!(first, one);
+        }
+    }
+
+    #[test]
+    fn all_classes_together_are_certain() {
+        for chosen in k_most_probable(logits(3, 40, 5.0), 40, &[None; 3]) {
+            let total: f64 = chosen.iter().map(|(_, log_p)| log_p.exp()).sum();
+            assert!((total - 1.0).abs() < 1e-6, "{total}");
+            assert!(chosen.windows(2).all(|pair| pair[0].1 >= pair[1].1));
+        }
+    }
+
+    #[test]
+    fn equal_classes_come_in_their_order() {
+        let mut values = vec![0.5; 50];
+        for place in [3, 17, 18, 33, 49] {
+            values[place] = 1.5;
+        }
+        let logits = Tensor::<1>::from_floats(values.as_slice(), &Device::flex()).unsqueeze();
+        let choose = |k, barred| {
+            let chosen = k_most_probable(Tensor::clone(&logits), k, &[barred]);
+            chosen[0]
+                .iter()
+                .map(|&(class, _)| class)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(choose(7, None), [3, 17, 18, 33, 49, 0, 1]);
+        assert_eq!(choose(4, None), [3, 17, 18, 33]);
+        assert_eq!(choose(4, Some(17)), [3, 18, 33, 49]);
+        assert_eq!(choose(6, Some(0)), [3, 17, 18, 33, 49, 1]);
+    }
+
+    #[test]
+    fn impossible_classes_are_never_taken() {
+        let (low, nan) = (f32::NEG_INFINITY, f32::NAN);
+        let rows = [[low, 2.0, low, 2.0], [low; 4], [low, low, low, 1.0]];
+        let logits = Tensor::<2>::from_floats(rows, &Device::flex());
+        for choose in [k_most_probable, composed_k] {
+            let chosen = choose(logits.clone(), 3, &[None, None, Some(3)]);
+            assert_eq!(chosen[0].len(), 2);
+            for (&(class, log_p), expected) in chosen[0].iter().zip([1, 3]) {
+                assert_eq!(class, expected);
+                assert!((log_p + 2_f64.ln()).abs() < 1e-6);
+            }
+            assert_eq!(chosen[1..], [[], []]);
+        }
+        let logits = Tensor::<2>::from_floats([[nan, nan, 1.0]], &Device::flex());
+        assert!(
+            k_most_probable(logits, 3, &[None])[0]
+                .iter()
+                .all(|&(class, log_p)| class == 2 && log_p.is_nan())
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "k_most_probable: an entry for each row")]
+    fn too_few_entries_for_k() {
+        k_most_probable(logits(2, 3, 1.0), 2, &[None]);
     }
 }

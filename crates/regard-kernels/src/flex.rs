@@ -42,7 +42,7 @@ pub(crate) use activation::{
     ActivationOp, Function, GatedOp, Gelu, GeluTanh, MaxoutOp, Relu, Sigmoid, Silu,
 };
 pub(crate) use attention::{AttentionOp, Heads};
-pub(crate) use choice::most_probable;
+pub(crate) use choice::{k_most_probable, most_probable};
 pub(crate) use dropout::{DropoutOp, RowDropoutOp};
 pub(crate) use embedding::EmbeddingOp;
 pub(crate) use linear::LinearOp;
@@ -67,6 +67,12 @@ pub(crate) trait FusedOp<const N: usize>: Clone + Send + Debug + 'static {
 
     /// The result; and, if it is to be differentiated, what the backward pass needs.
     fn forward(&self, inputs: [FlexTensor; N], tracked: bool) -> (FlexTensor, Option<Self::Saved>);
+
+    /// The result on a device with autodiff where nothing is to be differentiated: the bits of where something is, so that
+    /// what is computed again inside a graph is what was computed outside.
+    fn untracked(&self, inputs: [FlexTensor; N]) -> FlexTensor {
+        self.forward(inputs, false).0
+    }
 
     /// The gradients of the inputs that are `wanted`.
     fn backward(
@@ -147,7 +153,7 @@ pub(crate) fn apply<const N: usize, const D: usize, Op: FusedOp<N>>(
             prepared.finish(saved, output)
         }
         OpsKind::UnTracked(prepared) => {
-            prepared.finish(profiled(Op::NAMES[0], || op.forward(inputs, false)).0)
+            prepared.finish(profiled(Op::NAMES[0], || op.untracked(inputs)))
         }
     };
     Tensor::from_primitive::<Autodiff<Flex, NoCheckpointing>>(output)

@@ -34,8 +34,10 @@ mod optimizer;
 mod profile;
 mod r_drop;
 mod random;
+mod recompute;
 mod recurrence;
 mod rows;
+mod scattered;
 mod sequences;
 mod step;
 
@@ -44,7 +46,7 @@ pub use attention::{
     AttentionOptions, AttentionOutput, attention, attention_from_scores, attention_from_weights,
     attention_weights, cross_attention, self_attention,
 };
-pub use choice::most_probable;
+pub use choice::{k_most_probable, most_probable};
 pub use dropout::{Draws, DropoutRow, RowDropout, dropout, dropout_rows};
 pub use graph::Graph;
 pub use heads::{join_heads, key_heads, split_heads};
@@ -56,14 +58,19 @@ pub use memory::keep_freed_memory;
 pub use noise::gumbel;
 pub use norm::{layer_norm, rms_norm};
 pub use normalizer::Normalizer;
-pub use optimizer::{AdamStep, adam, sum_of_squares};
+pub use optimizer::{
+    AdafactorStep, AdamStep, LionStep, SecondMoment, SgdStep, adafactor, adam, lion,
+    moving_average, sgd, sum_of_squares,
+};
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
 pub use r_drop::linear_r_drop;
 pub use random::Key;
+pub use recompute::{Input, Inputs, TensorMap, recompute};
 pub use recurrence::{
     AdditiveWeights, AttendedMemory, AttentiveStates, Direction, RecurrentCell, RecurrentWeights,
     attentive_recurrence, recurrence,
 };
 pub use rows::{cut_rows, pack_rows, unpack_rows};
+pub use scattered::{Origins, scattered_attention};
 pub use sequences::Sequences;
 pub use step::write_positions;

@@ -5,12 +5,12 @@ use burn::tensor::Tensor;
 /// Writes positions into the room that a cache has for them.
 ///
 /// ```text
-/// y[r, start + t] = new[r, t], and everything else as in room       [R, P, W]
+/// y[r, start + t] = new[r, t], and everything else as in room       [Q, P, W]
 /// ```
 ///
 /// # Shapes
 ///
-/// `room: [R, P, W]`, `new: [R, T, W]` with `start + T` at most P.
+/// `room: [Q, P, W]`, `new: [R, T, W]` with R at most Q and `start + T` at most P.
 ///
 /// # Behaviour
 ///
@@ -19,7 +19,7 @@ use burn::tensor::Tensor;
 ///
 /// # Panics
 ///
-/// If rows or widths differ, or the room ends before.
+/// If widths differ, or the room has too few rows or ends before.
 ///
 /// # Example
 ///
@@ -35,8 +35,8 @@ use burn::tensor::Tensor;
 pub fn write_positions(room: Tensor<3>, start: usize, new: Tensor<3>) -> Tensor<3> {
     let ([rows, size, width], [new_rows, added, new_width]) = (room.dims(), new.dims());
     assert!(
-        [rows, width] == [new_rows, new_width] && start + added <= size,
-        "write_positions: expected at most {} positions for {rows} rows of width {width}, got {:?}",
+        new_rows <= rows && width == new_width && start + added <= size,
+        "write_positions: expected at most {} positions for at most {rows} rows of width {width}, got {:?}",
         size.saturating_sub(start),
         new.dims()
     );
@@ -52,7 +52,7 @@ pub fn write_positions(room: Tensor<3>, start: usize, new: Tensor<3>) -> Tensor<
             ));
         }
     }
-    room.slice_assign([0..rows, start..start + added, 0..width], new)
+    room.slice_assign([0..new_rows, start..start + added, 0..width], new)
 }
 
 #[cfg(all(test, feature = "flex"))]
@@ -82,7 +82,8 @@ mod tests {
             let wide = values([rows, added, 3 * width], 0.3);
             let cut = wide.slice([0..rows, 0..added, width..2 * width]);
             let turned = values([width, added, rows], 0.4).swap_dims(0, 2);
-            for new in [whole, cut, turned] {
+            let fewer = whole.clone().slice_dim(0, 0..rows / 2);
+            for new in [whole, fewer, cut, turned] {
                 let write = || write_positions(room.clone(), start, new.clone()).into_data();
                 COMPOSED.set(true);
                 let expected = write();
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     #[should_panic(
-        expected = "write_positions: expected at most 1 positions for 1 rows of width 2, got [1, 2, 2]"
+        expected = "write_positions: expected at most 1 positions for at most 1 rows of width 2, got [1, 2, 2]"
     )]
     fn more_positions_than_room() {
         write_positions(values([1, 3, 2], 0.1), 2, values([1, 2, 2], 0.2));

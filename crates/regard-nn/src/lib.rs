@@ -55,7 +55,7 @@ pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};
 pub use init::Init;
 pub use layout::Layout;
 pub use linear::{Linear, Mapped};
-pub use loss::{LossSum, cross_entropy, r_drop};
+pub use loss::{LossSum, cross_entropy, hidden_states, r_drop};
 pub use model::{Model, ModelConfig};
 pub use norm::{LayerNorm, Norm, NormKind, RmsNorm};
 pub use pass::Pass;

@@ -35,7 +35,7 @@ impl LossSum {
 ///
 /// If `smoothing` is outside `[0, 1)`.
 pub fn cross_entropy(model: &impl Seq2Seq, batch: &Batch, smoothing: f64, pass: &Pass) -> LossSum {
-    let hidden = real_rows(model, batch, pass);
+    let hidden = hidden_states(model, batch, pass);
     let output = model.output();
     let targets = batch.target_out.clone();
     let loss = linear_cross_entropy(hidden, output.weight, output.bias, targets, smoothing);
@@ -57,7 +57,7 @@ pub fn r_drop(
     if pass.draws().is_none() {
         return cross_entropy(model, batch, smoothing, pass);
     }
-    let passes = [0, 1].map(|i| real_rows(model, batch, &pass.at("r_drop").nth(i)));
+    let passes = [0, 1].map(|i| hidden_states(model, batch, &pass.at("r_drop").nth(i)));
     let output = model.output();
     let targets = batch.target_out.clone();
     let weights = (smoothing, alpha);
@@ -65,8 +65,8 @@ pub fn r_drop(
     LossSum::new(loss, batch.tokens)
 }
 
-/// Hidden states of the real target tokens, `[tokens, D]`.
-fn real_rows(model: &impl Seq2Seq, batch: &Batch, pass: &Pass) -> Tensor<2> {
+/// What the output map reads at each real target token of a batch, `[tokens, D]`.
+pub fn hidden_states(model: &impl Seq2Seq, batch: &Batch, pass: &Pass) -> Tensor<2> {
     let target_in = &batch.target_in;
     let decoded = model.forward(&batch.source, target_in, pass);
     decoded.layout.real_rows(decoded.hidden, &target_in.lengths)

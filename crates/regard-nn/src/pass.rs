@@ -13,6 +13,7 @@ use crate::Layout;
 pub struct Pass {
     draws: Option<Draws>,
     attention: bool,
+    recompute: bool,
     gold: f64,
 }
 
@@ -22,6 +23,7 @@ impl Pass {
         Self {
             draws: None,
             attention: false,
+            recompute: false,
             gold: 1.0,
         }
     }
@@ -32,6 +34,7 @@ impl Pass {
         Self {
             draws: Some(Draws { key, first_row }),
             attention: false,
+            recompute: false,
             gold: 1.0,
         }
     }
@@ -55,6 +58,19 @@ impl Pass {
             attention: true,
             ..self
         }
+    }
+
+    /// The same pass, in which each layer of a transformer keeps what it reads for the backward pass, and computes the rest
+    /// once more when it gets there: see [`recompute`](regard_kernels::recompute). Recurrent models keep everything: a layer of theirs
+    /// is one operation, which keeps little more than it reads. So does a pass that wants attention maps.
+    #[must_use]
+    pub fn with_recompute(self, recompute: bool) -> Self {
+        Self { recompute, ..self }
+    }
+
+    /// Whether layers compute again what the backward pass needs.
+    pub fn recomputes(&self) -> bool {
+        self.recompute && !self.attention
     }
 
     /// The pass as a named part sees it.

@@ -5,8 +5,12 @@
 //! so they are the widths a model sees.
 
 mod plan;
+mod sampled;
+mod worst;
 
-pub use plan::{plan_epoch, plan_in_order};
+pub use plan::{Plan, plan_epoch, plan_in_order, split};
+pub use sampled::resample;
+pub use worst::worst_batch;
 
 use crate::SpecialIds;
 use crate::corpus::Example;

@@ -5,9 +5,10 @@
 //!
 //! | stage | value | module |
 //! |-------|-------|--------|
-//! | lines of two files or a TSV | [`corpus::Pair`] | [`corpus`] |
+//! | lines of two files, a TSV or JSON lines | [`corpus::Pair`] | [`corpus`] |
 //! | normalise, split, look up | ids, `u32` | [`tokenizer`] |
 //! | drop or cut what is too long | [`corpus::Example`] | [`corpus`] |
+//! | keep on disk, read by position | [`store::ExampleStore`] | [`store`] |
 //! | bucket by length, cut by a token budget | [`batch::plan_epoch`] | [`batch`] |
 //! | pad, shift | [`batch::HostBatch`] | [`batch`] |
 //!
@@ -18,6 +19,7 @@
 pub mod batch;
 pub mod corpus;
 pub mod data;
+pub mod store;
 pub mod tokenizer;
 pub mod toy;
 
@@ -25,8 +27,10 @@ mod digest;
 mod error;
 mod special;
 
-pub use data::{CorpusFiles, DataConfig, LongLines};
+pub use data::{CorpusFiles, DataConfig, LongLines, Paths};
 pub use digest::digest;
 pub use error::TextError;
 pub use special::SpecialIds;
-pub use tokenizer::{Tokenizer, TokenizerConfig, TokenizerKind, Tokenizers};
+pub use tokenizer::{
+    Spaces, Tokenizer, TokenizerConfig, TokenizerKind, TokenizerTrainer, Tokenizers,
+};

@@ -5,24 +5,36 @@
 //! wherever text comes in or goes out.
 //!
 //! White space is not text: runs of it, of whatever characters, count as one space, and the ends of
-//! a line are trimmed. Apart from that, and unless the configuration asks for lower case or NFKC,
-//! decoding gives back what was encoded, as long as the vocabulary can spell it.
+//! a line are trimmed; [`Spaces`] says what else there is. Apart from that, and unless the
+//! configuration asks for lower case or NFKC, decoding gives back what was encoded, as long as the
+//! vocabulary can spell it.
 
+mod bytes;
 mod config;
 mod counts;
+mod draws;
+mod dropout;
 mod files;
+mod given;
+mod lattice;
 mod merges;
+mod sampling;
 mod scheme;
 mod train;
+mod trainer;
 mod unigram;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
-pub use config::{TokenizerConfig, TokenizerKind};
+pub use config::{Spaces, TokenizerConfig, TokenizerKind};
+pub use counts::PieceCounter;
 pub use files::Tokenizers;
+pub use trainer::TokenizerTrainer;
 
+use self::sampling::Sampler;
 use crate::error::TextError;
 use crate::{SpecialIds, digest};
 
@@ -48,6 +60,8 @@ const WORD_START: char = '\u{2581}';
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     special: SpecialIds,
+    vocabulary_size: usize,
+    sampler: Option<Arc<Sampler>>,
 }
 
 impl Tokenizer {
@@ -61,44 +75,30 @@ impl Tokenizer {
         config: &TokenizerConfig,
         lines: impl Iterator<Item = &'a str>,
     ) -> Result<Self, TextError> {
-        config.validate()?;
         let lines: Vec<&str> = lines.collect();
-        let inner = train::train(config, &lines)?;
-        Ok(Self::assemble(inner, SpecialIds::default()))
+        let mut counter = PieceCounter::new(config)?;
+        counter.add(&lines)?;
+        counter.finish()
     }
 
-    /// Reads a `tokenizer.json`.
+    /// Reads a `tokenizer.json`, ours or one that Hugging Face's library wrote.
     ///
     /// # Errors
     ///
-    /// A file that is missing, holds no tokenizer, or a tokenizer without the special tokens.
+    /// A file that is missing, holds no tokenizer, or a tokenizer without special tokens of the
+    /// usual names.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, TextError> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| TextError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| {
-            TextError::NotATokenizer {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            }
-        })?;
-        let id = |token: &'static str| {
-            inner
-                .token_to_id(token)
-                .ok_or_else(|| TextError::MissingToken {
-                    path: path.to_owned(),
-                    token,
-                })
-        };
-        let [pad, unknown, start, end] = SpecialIds::TOKENS;
-        let special = SpecialIds {
-            pad: id(pad)?,
-            unknown: id(unknown)?,
-            start: id(start)?,
-            end: id(end)?,
-        };
+        Self::load_as(path, &TokenizerConfig::default())
+    }
+
+    /// Reads a `tokenizer.json` whose special tokens may have the names that `config` gives them.
+    /// One without a token for the start starts with padding, unless `config` names one.
+    ///
+    /// # Errors
+    ///
+    /// A file that is missing, holds no tokenizer, or a tokenizer without a special token.
+    pub fn load_as(path: impl AsRef<Path>, config: &TokenizerConfig) -> Result<Self, TextError> {
+        let (inner, special) = given::read(path.as_ref(), config)?;
         Ok(Self::assemble(inner, special))
     }
 
@@ -120,17 +120,84 @@ impl Tokenizer {
             .expect("no truncation is always possible");
         // Text that happens to spell `</s>` is text.
         inner.set_encode_special_tokens(true);
-        Self { inner, special }
+        // Vocabularies made elsewhere may leave ids out.
+        let largest = inner.get_vocab(true).into_values().max();
+        Self {
+            vocabulary_size: largest.map_or(0, |id| id as usize + 1),
+            inner,
+            special,
+            sampler: None,
+        }
+    }
+
+    /// This tokenizer, with [`encode_sampled`](Self::encode_sampled) doing what `config` asks for.
+    ///
+    /// A file does not say how text was cut in training, and inference has no use for it: so no
+    /// tokenizer samples unless it went through here.
+    ///
+    /// # Errors
+    ///
+    /// A configuration that does not [validate](TokenizerConfig::validate), or that asks for what
+    /// the model of this tokenizer cannot do.
+    pub fn sampled(mut self, config: &TokenizerConfig) -> Result<Self, TextError> {
+        config.validate()?;
+        self.sampler = Sampler::new(config, &self.inner, self.special)?.map(Arc::new);
+        Ok(self)
+    }
+
+    /// Whether [`encode_sampled`](Self::encode_sampled) differs from [`encode`](Self::encode).
+    pub fn is_sampled(&self) -> bool {
+        self.sampler.is_some()
     }
 
     /// The ids of a text, without special ids. What the vocabulary cannot spell becomes
     /// [`SpecialIds::unknown`].
     pub fn encode(&self, text: &str) -> Vec<u32> {
         match self.inner.encode_fast(text, false) {
-            Ok(encoding) => encoding.get_ids().to_vec(),
+            Ok(encoding) => self.text_only(encoding.get_ids().to_vec()),
             // A vocabulary made elsewhere may lack what it needs to say "unknown".
             Err(_) => vec![self.special.unknown],
         }
+    }
+
+    /// The ids of a text, cut at random as far as the configuration [asks for it](Self::sampled). A
+    /// function of `text` and `key`: use another key each time the text is read.
+    ///
+    /// Whatever the cut, it spells the same text. Of a tokenizer that does not sample, this is
+    /// [`encode`](Self::encode).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use regard_text::{Tokenizer, TokenizerConfig};
+    ///
+    /// let config = TokenizerConfig { dropout: 0.5, ..TokenizerConfig::default() };
+    /// let tokenizer = Tokenizer::train(&config, ["low lower lowest"; 9].into_iter())?.sampled(&config)?;
+    /// assert_eq!(tokenizer.encode("lowest").len(), 1);
+    /// let cuts: Vec<_> = (0..9).map(|key| tokenizer.encode_sampled("lowest", key)).collect();
+    /// assert!(cuts.iter().any(|ids| ids.len() > 1));
+    /// assert!(cuts.iter().all(|ids| tokenizer.decode(ids) == "lowest"));
+    /// # Ok::<(), regard_text::TextError>(())
+    /// ```
+    pub fn encode_sampled(&self, text: &str, key: u64) -> Vec<u32> {
+        let Some(sampler) = &self.sampler else {
+            return self.encode(text);
+        };
+        match sampler.encode(&self.inner, text, key) {
+            Ok(ids) => self.text_only(ids),
+            Err(_) => vec![self.special.unknown],
+        }
+    }
+
+    /// Text that spells a special token is text, and if a vocabulary made elsewhere has no other
+    /// piece for it, unknown.
+    fn text_only(&self, mut ids: Vec<u32>) -> Vec<u32> {
+        for id in &mut ids {
+            if self.special.is_silent(*id) {
+                *id = self.special.unknown;
+            }
+        }
+        ids
     }
 
     /// [`encode`](Self::encode) of each text, in parallel; the result is in the order of the texts.
@@ -160,6 +227,9 @@ impl Tokenizer {
             .inner
             .id_to_token(id)
             .unwrap_or_else(|| format!("#{id}"));
+        if bytes::are_written(self.inner.get_decoder()) {
+            return bytes::shown(&token);
+        }
         match token
             .strip_prefix(WORD_START)
             .or_else(|| token.strip_prefix(train::CONTINUATION))
@@ -179,9 +249,9 @@ impl Tokenizer {
         digest(json.into_bytes())
     }
 
-    /// Number of ids, special ids included: the width of an embedding.
+    /// Number of ids, special ids included: the width of an embedding. One more than the largest id.
     pub fn vocabulary_size(&self) -> usize {
-        self.inner.get_vocab_size(true)
+        self.vocabulary_size
     }
 
     /// The special ids of this vocabulary.

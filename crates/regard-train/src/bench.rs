@@ -9,7 +9,7 @@ use regard_kernels::{Profiled, finish_profile, linear, start_profile};
 use regard_nn::{Batch, Init, Key, ModelConfig, TargetRows, Tokens};
 use serde::Serialize;
 
-use crate::{Adam, TeacherForcing, TrainConfig, TrainError, Trainer};
+use crate::{Optimizer, TeacherForcing, TrainConfig, TrainError, Trainer};
 
 /// Shape of the benchmark's batches and number of its steps.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +103,7 @@ pub fn bench_train(
         seed,
         ..TrainConfig::default()
     };
-    let adam = Adam::new(config.adam());
+    let optimizer = Optimizer::new(config.optimizer());
     let objective = TeacherForcing {
         smoothing: config.label_smoothing,
         r_drop: config.r_drop,
@@ -114,7 +114,7 @@ pub fn bench_train(
         &Init::new(seed, &device),
     );
     let parameters = model.num_params();
-    let mut trainer = Trainer::new(objective, config, model, adam, 0);
+    let mut trainer = Trainer::new(objective, config, model, optimizer, 0);
 
     let mut seconds = Vec::new();
     let warm_up = 2;

@@ -6,8 +6,8 @@ use burn::module::Module;
 use regard_decode::{RunDirectory, load_parameters, parameters, write_atomically, write_tensors};
 use serde::{Deserialize, Serialize};
 
-use crate::optimizer::AdamConfig;
-use crate::{Adam, TrainError, Validation};
+use crate::learner::Learner;
+use crate::{MovingAverage, Optimizer, Plateau, TrainConfig, TrainError, Validation};
 
 /// Everything of a run's state that is not a tensor: `state.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,18 +25,31 @@ pub(crate) struct RunState {
     pub(crate) logged_tokens: usize,
     /// The best validation so far.
     pub(crate) best: Option<Validation>,
+    /// Validations since.
+    #[serde(default)]
+    pub(crate) waited: u64,
+    /// What the schedule knows of validations, if it does.
+    #[serde(default, skip_serializing_if = "Plateau::is_new")]
+    pub(crate) plateau: Plateau,
     /// Seconds of training; not part of what a rerun repeats.
     pub(crate) seconds: f64,
+}
+
+impl RunState {
+    /// Whether `patience` validations in a row were no better than the best; never if it is 0.
+    pub(crate) fn is_exhausted(&self, patience: u64) -> bool {
+        patience > 0 && self.waited >= patience
+    }
 }
 
 /// Writes a checkpoint and makes `last` point at it.
 pub(crate) fn save(
     run: &RunDirectory,
-    model: &impl Module,
-    adam: &Adam,
+    learner: &Learner,
     state: &RunState,
 ) -> Result<(), TrainError> {
-    let parameters = parameters(model);
+    let Learner { trainer, average } = learner;
+    let parameters = parameters(trainer.model());
     let broken = parameters
         .iter()
         .find(|tensor| !tensor.values.iter().all(|value| value.is_finite()));
@@ -48,7 +61,10 @@ pub(crate) fn save(
     }
     run.write_checkpoint(state.step, |directory| -> Result<(), TrainError> {
         write_tensors(&directory.join("model.safetensors"), &parameters)?;
-        adam.save(&optimizer(directory))?;
+        trainer.optimizer().save(&optimizer(directory))?;
+        if let Some(average) = average {
+            average.save(&directory.join("ema.safetensors"))?;
+        }
         let json = serde_json::to_vec_pretty(state).map_err(|error| TrainError::Damaged {
             path: self::state(directory),
             reason: error.to_string(),
@@ -58,21 +74,24 @@ pub(crate) fn save(
     Ok(run.point("last", state.step)?)
 }
 
-/// Reads the checkpoint at `step`.
+/// Reads the checkpoint at `step`, for a run with `config`.
 pub(crate) fn load<M: Module>(
     run: &RunDirectory,
     step: u64,
     model: M,
-    config: AdamConfig,
-) -> Result<(M, Adam, RunState), TrainError> {
+    config: &TrainConfig,
+) -> Result<(M, Optimizer, Option<MovingAverage>, RunState), TrainError> {
     let directory = run.checkpoint(step);
-    let model = load_parameters(model, &run.weights(step))?;
-    let adam = Adam::load(config, &model, &optimizer(&directory))?;
+    let model = load_parameters(model, &run.parameters(step))?;
+    let optimizer = Optimizer::load(config.optimizer(), &model, &optimizer(&directory))?;
+    let average = (config.ema > 0.0)
+        .then(|| MovingAverage::load(config.ema, &model, &run.moving_average(step)))
+        .transpose()?;
     let state = read_state(run, step)?.ok_or_else(|| TrainError::Damaged {
         path: state(&directory),
         reason: "it is missing".into(),
     })?;
-    Ok((model, adam, state))
+    Ok((model, optimizer, average, state))
 }
 
 /// The state in the checkpoint at `step`; `None` if it has none.

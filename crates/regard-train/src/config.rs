@@ -1,5 +1,8 @@
 //! A run's whole configuration.
 
+mod optimization;
+mod train;
+
 use std::path::Path;
 
 use regard_decode::{
@@ -8,247 +11,11 @@ use regard_decode::{
 };
 use regard_nn::ModelConfig;
 use regard_text::{DataConfig, TokenizerConfig};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use toml::{Table, Value};
 
-use crate::{AdamConfig, SamplingConstants, SamplingDecay, Schedule, TrainError};
-
-/// The `[train]` section.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainConfig {
-    /// Number of updates after which training ends, at least 1. Default 10,000.
-    pub steps: u64,
-    /// Every random draw of the run comes from it. At most 2^63 - 1, since TOML has no larger integer. Default 1.
-    pub seed: u64,
-    /// Peak of the learning rate, above 0. Default 0.001: works for widths up to 512 with pre-norm.
-    pub learning_rate: f64,
-    /// What the rate does after the warm-up. Default `inverse_sqrt`, as in the transformer paper.
-    pub schedule: Schedule,
-    /// Steps over which the rate grows from 0 to its peak. Default 1,000.
-    pub warmup: u64,
-    /// Step at which the `cosine` schedule reaches 0; the others do not read it. Default 10,000.
-    pub horizon: u64,
-    /// Decay of Adam's first moment, in `[0, 1)`. Default 0.9.
-    pub beta1: f64,
-    /// Decay of Adam's second moment, in `[0, 1)`. Default 0.98, as in the transformer paper.
-    pub beta2: f64,
-    /// Adam's epsilon, above 0. Default 1e-9, as in the transformer paper.
-    pub epsilon: f64,
-    /// Gradients whose global norm is larger are scaled down to it; above 0. Default 1.
-    pub clip_norm: f64,
-    /// Share of the target's probability that is spread over all classes, in `[0, 1)`. Default 0.1.
-    pub label_smoothing: f64,
-    /// Weight of the divergence between two passes with different dropout (R-Drop), from 0; 0 makes one pass, above it a step
-    /// costs twice as much. Default 0.
-    pub r_drop: f64,
-    /// How the share of true tokens among what the decoder reads falls: scheduled sampling. Default `none`: teacher forcing.
-    pub scheduled_sampling: SamplingDecay,
-    /// k of the decay; with a decay. Default 1 for `linear`, 0.9999 for `exponential`, 1,000 for `inverse_sigmoid`.
-    pub sampling_k: Option<f64>,
-    /// By how much the share falls at each step, from 0; with `linear`. Default 0.0001.
-    pub sampling_slope: Option<f64>,
-    /// Where the share stops falling, in `[0, 1]`; with `linear`. Default 0.
-    pub sampling_floor: Option<f64>,
-    /// Batches whose gradients are summed for one update, at least 1. Default 1.
-    pub accumulate: usize,
-    /// Steps between two lines of the log, at least 1. Default 50.
-    pub log_every: u64,
-    /// Steps between two validations, at least 1. Default 500.
-    pub validate_every: u64,
-    /// Steps between two checkpoints, at least 1. Default 500.
-    pub checkpoint_every: u64,
-    /// Checkpoints that are kept, at least 1; the best is kept besides. Default 3.
-    pub keep: usize,
-    /// Sentences of the validation set that are translated at each validation, into `samples/` and `attention/`; none with 0.
-    /// Default 3.
-    pub samples: usize,
-    /// Whether event files for `TensorBoard` are written, into `tensorboard/`. Default false.
-    pub tensorboard: bool,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            steps: 10_000,
-            seed: 1,
-            learning_rate: 1e-3,
-            schedule: Schedule::InverseSqrt,
-            warmup: 1_000,
-            horizon: 10_000,
-            beta1: 0.9,
-            beta2: 0.98,
-            epsilon: 1e-9,
-            clip_norm: 1.0,
-            label_smoothing: 0.1,
-            r_drop: 0.0,
-            scheduled_sampling: SamplingDecay::None,
-            sampling_k: None,
-            sampling_slope: None,
-            sampling_floor: None,
-            accumulate: 1,
-            log_every: 50,
-            validate_every: 500,
-            checkpoint_every: 500,
-            keep: 3,
-            samples: 3,
-            tensorboard: false,
-        }
-    }
-}
-
-impl TrainConfig {
-    /// The learning rate of step `step`, counted from 1.
-    pub fn rate(&self, step: u64) -> f64 {
-        self.schedule
-            .rate(step, self.learning_rate, self.warmup, self.horizon)
-    }
-
-    /// The same with every key said that its decay reads.
-    #[must_use]
-    pub fn resolved(self) -> Self {
-        let constants = self.sampling();
-        let decay = self.scheduled_sampling;
-        let is_linear = decay == SamplingDecay::Linear;
-        Self {
-            sampling_k: (decay != SamplingDecay::None).then_some(constants.k),
-            sampling_slope: is_linear.then_some(constants.slope),
-            sampling_floor: is_linear.then_some(constants.floor),
-            ..self
-        }
-    }
-
-    fn sampling(&self) -> SamplingConstants {
-        SamplingConstants {
-            k: self
-                .sampling_k
-                .unwrap_or(self.scheduled_sampling.default_k()),
-            slope: self.sampling_slope.unwrap_or(1e-4),
-            floor: self.sampling_floor.unwrap_or(0.0),
-        }
-    }
-
-    /// The share of true tokens that the decoder reads at step `step`, counted from 1.
-    pub fn gold(&self, step: u64) -> f64 {
-        self.scheduled_sampling.gold(step, self.sampling())
-    }
-
-    /// The constants of its optimiser.
-    pub fn adam(&self) -> AdamConfig {
-        AdamConfig {
-            beta1: self.beta1,
-            beta2: self.beta2,
-            epsilon: self.epsilon,
-        }
-    }
-
-    /// Everything that is wrong, one sentence each, beginning with the key.
-    pub fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        for (key, value) in [
-            ("steps", self.steps),
-            ("accumulate", self.accumulate as u64),
-            ("log_every", self.log_every),
-            ("validate_every", self.validate_every),
-            ("checkpoint_every", self.checkpoint_every),
-            ("keep", self.keep as u64),
-        ] {
-            if value == 0 {
-                problems.push(format!("{key}: expected at least 1, got 0"));
-            }
-        }
-        for (key, value) in [
-            ("learning_rate", self.learning_rate),
-            ("epsilon", self.epsilon),
-            ("clip_norm", self.clip_norm),
-        ] {
-            if !(value > 0.0 && value.is_finite()) {
-                problems.push(format!("{key}: expected a number above 0, got {value}"));
-            }
-        }
-        for (key, value) in [
-            ("beta1", self.beta1),
-            ("beta2", self.beta2),
-            ("label_smoothing", self.label_smoothing),
-        ] {
-            if !(0.0..1.0).contains(&value) {
-                problems.push(format!("{key}: expected a number in [0, 1), got {value}"));
-            }
-        }
-        if !(self.r_drop >= 0.0 && self.r_drop.is_finite()) {
-            problems.push(format!(
-                "r_drop: expected a number from 0, got {}",
-                self.r_drop
-            ));
-        }
-        problems.extend(self.sampling_problems());
-        if i64::try_from(self.seed).is_err() {
-            problems.push(format!(
-                "seed: expected at most {}, got {}",
-                i64::MAX,
-                self.seed
-            ));
-        }
-        if self.schedule == Schedule::Cosine && self.horizon <= self.warmup {
-            problems.push(format!(
-                "horizon: expected more than warmup = {}, got {}",
-                self.warmup, self.horizon
-            ));
-        }
-        problems
-    }
-}
-
-impl TrainConfig {
-    fn sampling_problems(&self) -> Vec<String> {
-        use SamplingDecay::{Exponential, InverseSigmoid, Linear};
-        let decay = self.scheduled_sampling;
-        let mut problems = Vec::new();
-        let keys = [
-            (
-                "sampling_k",
-                self.sampling_k,
-                &[Linear, Exponential, InverseSigmoid][..],
-            ),
-            ("sampling_slope", self.sampling_slope, &[Linear]),
-            ("sampling_floor", self.sampling_floor, &[Linear]),
-        ];
-        for (key, value, readers) in keys {
-            if value.is_some() && !readers.contains(&decay) {
-                let reader = match readers {
-                    [_] => "`scheduled_sampling = \"linear\"`",
-                    _ => "scheduled sampling",
-                };
-                problems.push(format!("{key}: is read with {reader} only"));
-            }
-        }
-        let (range, is_sound): (_, fn(f64) -> bool) = match decay {
-            SamplingDecay::None | Linear => ("a number above 0", |k| k > 0.0 && k.is_finite()),
-            Exponential => ("a number in (0, 1)", |k| k > 0.0 && k < 1.0),
-            InverseSigmoid => ("a number from 1", |k| k >= 1.0 && k.is_finite()),
-        };
-        if let Some(k) = self.sampling_k.filter(|&k| !is_sound(k)) {
-            problems.push(format!("sampling_k: expected {range}, got {k}"));
-        }
-        if let Some(slope) = self
-            .sampling_slope
-            .filter(|slope| slope.is_nan() || *slope < 0.0)
-        {
-            problems.push(format!(
-                "sampling_slope: expected a number from 0, got {slope}"
-            ));
-        }
-        if let Some(floor) = self
-            .sampling_floor
-            .filter(|floor| !(0.0..=1.0).contains(floor))
-        {
-            problems.push(format!(
-                "sampling_floor: expected a number in [0, 1], got {floor}"
-            ));
-        }
-        problems
-    }
-}
+pub use self::train::{Recompute, TrainConfig};
+use crate::{Schedule, TrainError};
 
 /// One file, one experiment: the sections `[data] [tokenizer] [model] [train] [decode]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -345,6 +112,19 @@ impl RunConfig {
         };
         bundle.check(problems);
         problems.add_section("train", self.train.problems());
+        let has_layers = matches!(self.model, ModelConfig::Transformer(_));
+        if self.train.recompute == Recompute::Layers && !has_layers {
+            problems.add(
+                "`train.recompute`: expected `none`, since recurrent models keep little between layers, got `layers`".into(),
+            );
+        }
+        let data = &self.data;
+        if self.train.schedule == Schedule::Plateau
+            && data.valid.is_none()
+            && data.generate.is_none()
+        {
+            problems.add("`train.schedule`: `plateau` needs validations: give `data.valid`".into());
+        }
         // A source has its end besides, a target its start.
         let needed = self.data.max_length.saturating_add(1);
         if let Some(positions) = self.model.max_positions().filter(|&most| most < needed) {
@@ -366,6 +146,17 @@ impl RunConfig {
             "format = {FORMAT}\nregard = \"{}\"\n\n{body}",
             env!("CARGO_PKG_VERSION")
         )
+    }
+
+    /// `self` for a run that begins with the tokenizers of `earlier`; how they are sampled stays its own.
+    #[must_use]
+    pub fn beginning(self, earlier: BundleConfig) -> Self {
+        let tokenizer = TokenizerConfig {
+            dropout: self.tokenizer.dropout,
+            alpha: self.tokenizer.alpha,
+            ..earlier.tokenizer
+        };
+        Self { tokenizer, ..self }
     }
 
     /// `self` for the run whose configuration is `earlier`, if they differ only in what a resumed run may change.
@@ -513,41 +304,6 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_scheduled_sampling_fit_their_decay() {
-        let train = |change: &dyn Fn(&mut TrainConfig)| {
-            let mut train = TrainConfig::default();
-            change(&mut train);
-            train.problems()
-        };
-        let none = train(&|train| train.sampling_k = Some(0.5));
-        assert_eq!(none, ["sampling_k: is read with scheduled sampling only"]);
-        let exponential = train(&|train| {
-            train.scheduled_sampling = SamplingDecay::Exponential;
-            train.sampling_k = Some(1.0);
-            train.sampling_floor = Some(0.1);
-        });
-        assert_eq!(
-            exponential,
-            [
-                "sampling_floor: is read with `scheduled_sampling = \"linear\"` only",
-                "sampling_k: expected a number in (0, 1), got 1",
-            ]
-        );
-        let linear = train(&|train| {
-            train.scheduled_sampling = SamplingDecay::Linear;
-            train.sampling_slope = Some(f64::NAN);
-            train.sampling_floor = Some(1.5);
-        });
-        assert_eq!(
-            linear,
-            [
-                "sampling_slope: expected a number from 0, got NaN",
-                "sampling_floor: expected a number in [0, 1], got 1.5",
-            ]
-        );
-    }
-
-    #[test]
     fn problems_of_all_sections_come_together() {
         let text = "[data]\n[model]\nkind = \"transfomer\"\nd_model = 130\nn_head = 2\n[train]\nsteps = \"many\"\nclip_norm = 0\n[modle]\n";
         let error = config(text).unwrap_err().to_string();
@@ -596,7 +352,7 @@ mod tests {
         let mut later = earlier.clone();
         later.train.steps = 20_000;
         assert!(later.clone().resuming(&earlier).is_ok());
-        later.train.learning_rate = 0.5;
+        later.train.learning_rate = Some(0.5);
         let error = later.resuming(&earlier).unwrap_err().to_string();
         assert!(
             error.contains("`train.learning_rate` was 0.001 and is now 0.5"),

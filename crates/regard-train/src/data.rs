@@ -3,7 +3,8 @@
 use burn::tensor::Device;
 use regard_nn::{Batch, TargetRows, Tokens};
 use regard_text::batch::HostBatch;
-use regard_text::corpus::{Example, Pair, ReadReport, encode_pairs};
+use regard_text::corpus::{Example, Pair, PairStream, ReadReport, encode_pairs};
+use regard_text::store::ExampleStore;
 use regard_text::toy::Split;
 use regard_text::{DataConfig, Tokenizers};
 
@@ -14,12 +15,12 @@ use crate::TrainError;
 pub struct Corpora {
     /// How text became ids.
     pub tokenizers: Tokenizers,
-    /// To train on.
-    pub train: Vec<Example>,
-    /// What became of its lines.
-    pub train_report: ReadReport,
+    /// To train on; on disk.
+    pub train: ExampleStore,
     /// To validate on; empty where there is none.
     pub valid: Vec<Example>,
+    /// The same as text, none left out but those with an empty side.
+    pub valid_pairs: Vec<Pair>,
     /// What became of its lines.
     pub valid_report: ReadReport,
     /// Pairs to report on at the end. They are counted, not kept.
@@ -33,16 +34,15 @@ pub struct Corpora {
 /// If a file is at fault, or no training pair is left.
 pub fn prepare_corpora(
     data: &DataConfig,
-    tokenizers: impl FnOnce(&[Pair]) -> Result<Tokenizers, TrainError>,
+    tokenizers: impl FnOnce(&mut PairStream) -> Result<Tokenizers, TrainError>,
 ) -> Result<Corpora, TrainError> {
-    let (pairs, read) = data.read(Split::Train)?.unwrap_or_default();
-    let tokenizers = tokenizers(&pairs)?;
-    let (train, encoded) = encode_pairs(&tokenizers, &pairs, data);
-    let train_report = read.then(encoded);
-    if train.is_empty() {
+    let mut pairs = data.training_pairs()?;
+    let tokenizers = tokenizers(&mut pairs)?;
+    let train = ExampleStore::open(&mut pairs, &tokenizers)?;
+    if train.lengths().is_empty() {
         return Err(TrainError::NothingToTrain {
-            read: train_report.read,
-            dropped: train_report.read - train_report.kept(),
+            read: train.report().read,
+            dropped: train.report().dropped(),
         });
     }
     let (pairs, read) = data.read(Split::Valid)?.unwrap_or_default();
@@ -52,23 +52,11 @@ pub fn prepare_corpora(
     Ok(Corpora {
         tokenizers,
         train,
-        train_report,
         valid,
+        valid_pairs: pairs,
         valid_report: read.then(encoded),
         test_pairs: test.len(),
     })
-}
-
-/// A digest of examples and their order, over lengths and ids.
-pub(crate) fn digest(examples: &[Example]) -> String {
-    let sides = examples
-        .iter()
-        .flat_map(|example| [&example.source, &example.target]);
-    let numbers = sides.flat_map(|side| {
-        let ids = side.iter().map(|&id| u64::from(id));
-        std::iter::once(side.len() as u64).chain(ids)
-    });
-    regard_text::digest(numbers.flat_map(u64::to_le_bytes))
 }
 
 /// Moves a host batch to the device.

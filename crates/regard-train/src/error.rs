@@ -86,6 +86,16 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The state of an optimiser was written by another one.
+    #[error("`{}` holds the state of {found}, expected that of {expected}", path.display())]
+    OtherOptimizer {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Whose was asked for.
+        expected: String,
+    },
     /// A file cannot be written.
     #[error("cannot write `{}`", path.display())]
     Write {
@@ -97,6 +107,9 @@ pub enum TrainError {
     /// The run directory or its files failed.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// Translations of the validation set cannot be scored.
+    #[error(transparent)]
+    Eval(#[from] regard_eval::EvalError),
     /// Text or tokenizer failed.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -122,11 +135,14 @@ impl TrainError {
                 Some("lower `train.learning_rate` or lengthen `train.warmup`; the last checkpoint is intact".into())
             }
             Self::NothingToTrain { .. } => Some("raise `data.max_length`, or look at the files with `regard check`".into()),
+            Self::OtherOptimizer { found, .. } => {
+                Some(format!("set `train.optimizer` to {found}, or start a new run with `--run DIR`"))
+            }
             Self::Write { .. } => Some("check that the directory exists, is writable and has space left".into()),
             Self::Damaged { .. } => Some("start again in another directory with `--run DIR`".into()),
             Self::Decode(error) => error.hint(),
             Self::Text(error) => error.hint(),
-            Self::Set { .. } => None,
+            Self::Set { .. } | Self::Eval(_) => None,
         }
     }
 }

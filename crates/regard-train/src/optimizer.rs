@@ -1,93 +1,74 @@
-//! Adam over a module, its state keyed by parameter path.
+//! Optimisers over a module, their state keyed by parameter path.
 
-use std::collections::BTreeMap;
+mod gradients;
+mod group;
+mod rule;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Gradients, Tensor, TensorData};
-use regard_decode::{DecodeError, NamedTensor, ParameterPath, TensorFile, write_tensors};
-use regard_kernels::{AdamStep, adam, sum_of_squares};
+use burn::tensor::{Tensor, TensorData};
+use regard_decode::{NamedTensor, ParameterPath, TensorFile, write_tensors};
 
-/// Constants of Adam.
-#[derive(Clone, Copy, Debug)]
-pub struct AdamConfig {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Added to the root of the second moment.
-    pub epsilon: f64,
+pub(crate) use self::gradients::ParameterGradients;
+use self::gradients::{slice, slice_mut};
+pub use self::group::ParameterGroup;
+pub use self::rule::{OptimizerKind, UpdateRule};
+use self::rule::{Update, owner};
+use crate::TrainError;
+
+/// How parameters are updated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OptimizerConfig {
+    /// The rule.
+    pub rule: UpdateRule,
+    /// Decay of the weights, as a share of the rate; 0 is none.
+    pub weight_decay: f64,
+    /// Parameters that do not decay.
+    pub decay_exclude: Vec<ParameterGroup>,
 }
 
-/// Adam's moments of every parameter.
+impl OptimizerConfig {
+    /// The decay of a parameter.
+    pub fn decay_of(&self, path: &str, rank: usize) -> f64 {
+        // Most rules do not decay: they need not look at names.
+        if self.weight_decay == 0.0 || self.decay_exclude.contains(&ParameterGroup::of(path, rank))
+        {
+            0.0
+        } else {
+            self.weight_decay
+        }
+    }
+}
+
+/// An optimiser and what it keeps of every parameter.
 ///
 /// burn's own record is keyed by ids that a reload may change; parameter paths do not change.
 #[derive(Debug)]
-pub struct Adam {
-    config: AdamConfig,
-    moments: BTreeMap<String, Moments>,
+pub struct Optimizer {
+    config: OptimizerConfig,
+    kept: BTreeMap<String, Kept>,
 }
 
+/// What is kept of one parameter: one vector for each of the rule's slots.
 #[derive(Debug)]
-struct Moments {
+struct Kept {
     shape: Vec<usize>,
-    first: Vec<f32>,
-    second: Vec<f32>,
+    slots: Vec<Vec<f32>>,
 }
 
-/// The gradient of every parameter, in order of declaration.
-#[derive(Debug, Default)]
-pub struct ParameterGradients(Vec<TensorData>);
-
-const FIRST: &str = "first_moment";
-const SECOND: &str = "second_moment";
-
-impl ParameterGradients {
-    /// Takes the gradients of a module's parameters.
-    pub fn of(model: &impl Module, gradients: Gradients) -> Self {
-        let mut taker = Taker {
-            gradients,
-            taken: Vec::new(),
-        };
-        model.visit(&mut taker);
-        Self(taker.taken)
-    }
-
-    /// Adds another batch's.
-    pub fn add(&mut self, other: Self) {
-        if self.0.is_empty() {
-            *self = other;
-            return;
-        }
-        for (sum, addend) in self.0.iter_mut().zip(&other.0) {
-            let addend = slice(addend);
-            for (sum, addend) in slice_mut(sum).iter_mut().zip(addend) {
-                *sum += addend;
-            }
-        }
-    }
-
-    /// The Euclidean norm of all gradients together.
-    pub fn norm(&self) -> f64 {
-        self.0
-            .iter()
-            .map(|gradient| sum_of_squares(slice(gradient)))
-            .sum::<f64>()
-            .sqrt()
-    }
-}
-
-impl Adam {
-    /// Moments of zero.
-    pub fn new(config: AdamConfig) -> Self {
+impl Optimizer {
+    /// One that has made no update.
+    pub fn new(config: OptimizerConfig) -> Self {
         Self {
             config,
-            moments: BTreeMap::new(),
+            kept: BTreeMap::new(),
         }
     }
 
     /// One update; `scale` multiplies every gradient. `step` counts from 1.
-    pub fn update<M: Module>(
+    pub(crate) fn update<M: Module>(
         &mut self,
         model: M,
         gradients: ParameterGradients,
@@ -96,90 +77,87 @@ impl Adam {
         scale: f64,
     ) -> M {
         let mut updater = Updater {
-            constants: AdamStep {
+            config: &self.config,
+            update: Update {
                 step,
                 rate,
-                beta1: self.config.beta1,
-                beta2: self.config.beta2,
-                epsilon: self.config.epsilon,
-                weight_decay: 0.0,
                 gradient_scale: scale,
             },
-            moments: &mut self.moments,
-            gradients: gradients.0.into_iter(),
+            kept: &mut self.kept,
+            gradients: gradients.into_iter(),
             path: ParameterPath::default(),
         };
         model.map(&mut updater)
     }
 
-    /// Writes the moments.
+    /// Writes what is kept.
     ///
     /// # Errors
     ///
     /// See [`write_tensors`].
-    pub fn save(&self, path: &Path) -> Result<(), DecodeError> {
+    pub fn save(&self, path: &Path) -> Result<(), TrainError> {
         let mut tensors = Vec::new();
-        for (name, moments) in &self.moments {
-            for (kind, values) in [(FIRST, &moments.first), (SECOND, &moments.second)] {
+        for (name, kept) in &self.kept {
+            let slots = self.config.rule.slots(&kept.shape);
+            for ((slot, shape), values) in slots.into_iter().zip(&kept.slots) {
                 tensors.push(NamedTensor {
-                    name: format!("{name}.{kind}"),
-                    shape: moments.shape.clone(),
+                    name: format!("{name}.{slot}"),
+                    shape,
                     values: values.clone(),
                 });
             }
         }
-        write_tensors(path, &tensors)
+        Ok(write_tensors(path, &tensors)?)
     }
 
-    /// Reads the moments of a module's parameters.
+    /// Reads what is kept of a module's parameters.
     ///
     /// # Errors
     ///
-    /// If the file is damaged or belongs to another model.
-    pub fn load(config: AdamConfig, model: &impl Module, path: &Path) -> Result<Self, DecodeError> {
+    /// [`TrainError::OtherOptimizer`] if another rule wrote the file, and what [`TensorFile`] says if it is damaged or
+    /// belongs to another model.
+    pub fn load(
+        config: OptimizerConfig,
+        model: &impl Module,
+        path: &Path,
+    ) -> Result<Self, TrainError> {
         let mut reader = Reader {
+            rule: config.rule,
             file: TensorFile::read(path)?,
             path: ParameterPath::default(),
-            moments: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            expected: BTreeSet::new(),
             problems: Vec::new(),
         };
+        let found: BTreeSet<String> = reader
+            .file
+            .names()
+            .map(|name| name.rsplit('.').next().unwrap_or(name).into())
+            .collect();
         model.visit(&mut reader);
+        let kinds: Vec<&str> = found.iter().map(String::as_str).collect();
+        let expected: Vec<&str> = reader.expected.iter().copied().collect();
+        if let (Some(found), Some(expected)) = (owner(&kinds), owner(&expected))
+            && found != expected
+        {
+            return Err(TrainError::OtherOptimizer {
+                path: path.into(),
+                found: found.into(),
+                expected: expected.into(),
+            });
+        }
         reader.file.finish(reader.problems)?;
         Ok(Self {
             config,
-            moments: reader.moments,
+            kept: reader.kept,
         })
     }
 }
 
-fn slice(data: &TensorData) -> &[f32] {
-    data.as_slice().expect("parameters and gradients are f32")
-}
-
-fn slice_mut(data: &mut TensorData) -> &mut [f32] {
-    data.as_mut_slice()
-        .expect("parameters and gradients are f32")
-}
-
-struct Taker {
-    gradients: Gradients,
-    taken: Vec<TensorData>,
-}
-
-impl ModuleVisitor for Taker {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let value = param.val();
-        // A parameter that the loss did not use has a gradient of zero.
-        let gradient = value
-            .grad_remove(&mut self.gradients)
-            .unwrap_or_else(|| value.inner().zeros_like());
-        self.taken.push(gradient.into_data());
-    }
-}
-
 struct Updater<'a> {
-    constants: AdamStep,
-    moments: &'a mut BTreeMap<String, Moments>,
+    config: &'a OptimizerConfig,
+    update: Update,
+    kept: &'a mut BTreeMap<String, Kept>,
     gradients: std::vec::IntoIter<TensorData>,
     path: ParameterPath,
 }
@@ -199,35 +177,33 @@ impl ModuleMapper for Updater<'_> {
             .next()
             .expect("a gradient for every parameter");
         let gradient = slice(&gradient);
-        let moments = self
-            .moments
-            .entry(self.path.name())
-            .or_insert_with(|| Moments {
-                shape: param.val().dims().to_vec(),
-                first: vec![0.0; gradient.len()],
-                second: vec![0.0; gradient.len()],
-            });
-        let constants = &self.constants;
+        let (name, rule) = (self.path.name(), self.config.rule);
+        let weight_decay = self.config.decay_of(&name, D);
+        let kept = self.kept.entry(name).or_insert_with(|| {
+            let shape = param.val().dims().to_vec();
+            let size = |(_, shape): (_, Vec<usize>)| vec![0.0; shape.iter().product()];
+            let slots = rule.slots(&shape).into_iter().map(size).collect();
+            Kept { shape, slots }
+        });
+        let update = self.update;
         param.map(|value| {
             let device = value.device();
             // Without another handle on it, the parameter's memory moves out and back in without a copy.
             let mut data = value.inner().into_data();
-            adam(
-                slice_mut(&mut data),
-                gradient,
-                &mut moments.first,
-                &mut moments.second,
-                constants,
-            );
+            let parameter = slice_mut(&mut data);
+            rule.apply(parameter, gradient, &mut kept.slots, weight_decay, update);
             Tensor::from_data(data, &device).require_grad()
         })
     }
 }
 
 struct Reader {
+    rule: UpdateRule,
     file: TensorFile,
     path: ParameterPath,
-    moments: BTreeMap<String, Moments>,
+    kept: BTreeMap<String, Kept>,
+    /// Names of the slots of all parameters.
+    expected: BTreeSet<&'static str>,
     problems: Vec<String>,
 }
 
@@ -241,21 +217,14 @@ impl ModuleVisitor for Reader {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let (name, shape) = (self.path.name(), param.val().dims());
-        let mut take = |kind| {
-            self.file
-                .take(&format!("{name}.{kind}"), &shape, &mut self.problems)
-        };
-        if let (Some(first), Some(second)) = (take(FIRST), take(SECOND)) {
-            let shape = shape.to_vec();
-            self.moments.insert(
-                name,
-                Moments {
-                    shape,
-                    first,
-                    second,
-                },
-            );
+        let (name, shape) = (self.path.name(), param.val().dims().to_vec());
+        let mut slots = Vec::new();
+        for (slot, shape) in self.rule.slots(&shape) {
+            self.expected.insert(slot);
+            let name = format!("{name}.{slot}");
+            slots.extend(self.file.take(&name, &shape, &mut self.problems));
         }
+        // A slot that is missing is a problem by now, and nothing will be made of the others.
+        self.kept.insert(name, Kept { shape, slots });
     }
 }

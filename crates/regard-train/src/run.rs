@@ -2,28 +2,25 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
 
 use burn::module::Module;
 use burn::tensor::Device;
 use regard_decode::{
-    Checkpoint, DecodeError, Problems, RunDirectory, load_tokenizers, peak_memory_mib,
-    write_atomically,
+    BundleConfig, Checkpoint, DecodeError, Problems, RunDirectory, load_parameters,
+    load_tokenizers, peak_memory_mib, write_atomically,
 };
-use regard_nn::Init;
-use regard_text::corpus::Pair;
-use regard_text::{SpecialIds, Tokenizers};
+use regard_nn::{Init, Model};
+use regard_text::Tokenizers;
+use regard_text::corpus::PairStream;
 
 use crate::checkpoint::{self, RunState};
-use crate::data::digest;
 use crate::feed::{Feed, Position};
-use crate::log::{JsonLines, LogLine, TimingLine, read_lines};
-use crate::seeing::Seeing;
-use crate::validation::validate;
+use crate::learner::Learner;
+use crate::session::Session;
 use crate::{
-    Adam, Corpora, Progress, Report, RunConfig, TeacherForcing, TrainError, Trainer, Validation,
-    prepare_corpora,
+    Corpora, MovingAverage, Optimizer, Report, RunConfig, TeacherForcing, TrainConfig, TrainError,
+    Trainer, prepare_corpora,
 };
 
 /// What [`train`] needs besides the configuration.
@@ -33,6 +30,8 @@ pub struct TrainOptions {
     pub run: PathBuf,
     /// Continue from the last checkpoint; without it, the directory must not hold a run.
     pub resume: bool,
+    /// A run whose tokenizers and weights the new one begins with.
+    pub init: Option<PathBuf>,
     /// Where to compute, without autodiff.
     pub device: Device,
 }
@@ -44,11 +43,11 @@ pub enum Outcome {
     Finished,
     /// All steps had been made before.
     NothingToDo,
+    /// `train.patience` validations in a row were no better than the best.
+    StoppedEarly,
     /// `stop` was set; a checkpoint was written.
     Stopped,
 }
-
-type ModelTrainer = Trainer<TeacherForcing>;
 
 /// Trains a run to `train.steps`, or until `stop` is set.
 ///
@@ -77,24 +76,62 @@ pub fn train(
     check_existence(&run, options.resume)?;
     let config = if options.resume {
         config.resuming(&RunConfig::load(&run.config(), &[])?)?
+    } else if let Some(init) = &options.init {
+        let earlier = RunDirectory::open(init)?;
+        config.beginning(BundleConfig::read(&earlier.config())?)
     } else {
         config
     };
 
     let corpora = prepare_corpora(&config.data, |pairs| {
-        tokenizers(&run, &config, options.resume, pairs)
+        tokenizers(&run, &config, options, pairs)
     })?;
-    let (trainer, state) = begin(&run, &config, &corpora, options)?;
+    let (learner, state) = begin(&run, &config, &corpora, options)?;
     write_atomically(&run.config(), config.to_toml().as_bytes())?;
     report.started(
-        trainer.model().num_params(),
-        &corpora.train_report,
+        learner.trainer.model().num_params(),
+        corpora.train.report(),
         corpora.valid.len(),
     );
     if state.step >= config.train.steps {
         return Ok(Outcome::NothingToDo);
     }
-    Session::new(&run, &config, &corpora, &options.device, state, report)?.run(trainer, stop)
+    if state.is_exhausted(config.train.patience) {
+        return Ok(Outcome::StoppedEarly);
+    }
+    Session::new(&run, &config, &corpora, &options.device, state, report)?.run(learner, stop)
+}
+
+/// High-water resident memory that training will need, in MiB: measured, by two updates of a new model on a batch at least as
+/// large as any that comes. `None` where the system does not tell. The process keeps what it needed: call this last.
+///
+/// # Errors
+///
+/// [`TrainError::NotFinite`] if a new model's loss is not; those of reading the batch.
+pub fn measure_memory(
+    config: &RunConfig,
+    corpora: &Corpora,
+    device: &Device,
+) -> Result<Option<f64>, TrainError> {
+    let train = &config.train;
+    let average = (train.ema > 0.0).then(|| MovingAverage::new(train.ema));
+    let optimizer = Optimizer::new(train.optimizer());
+    let mut learner = learner(train, model(config, corpora, device), optimizer, average, 0);
+    let feed = Feed::new(config, corpora, device, Position::default());
+    let worst = feed.worst()?;
+    for _ in 0..2 {
+        learner = learner.update(std::slice::from_ref(&worst))?.0;
+    }
+    Ok(peak_memory_mib())
+}
+
+/// A new model.
+fn model(config: &RunConfig, corpora: &Corpora, device: &Device) -> Model {
+    config.model.init(
+        corpora.tokenizers.source().vocabulary_size(),
+        corpora.tokenizers.target().vocabulary_size(),
+        &Init::new(config.train.seed, &device.clone().autodiff()),
+    )
 }
 
 /// A resumed run must be there, a new one must not.
@@ -126,250 +163,95 @@ fn lock(run: &RunDirectory) -> Result<File, TrainError> {
     }
 }
 
-/// Those of the run, or new ones trained on `pairs`.
+/// Those of the run, of the run it begins with, those of files, or new ones trained on `pairs`; they cut at random where the
+/// configuration says so.
 fn tokenizers(
     run: &RunDirectory,
     config: &RunConfig,
-    resume: bool,
-    pairs: &[Pair],
+    options: &TrainOptions,
+    pairs: &mut PairStream,
 ) -> Result<Tokenizers, TrainError> {
-    if resume {
-        return Ok(load_tokenizers(run, &config.model)?);
-    }
-    let trained = Tokenizers::train(&config.tokenizer, pairs)?;
-    trained.save(run.path())?;
-    Ok(trained)
+    let load = |run: &RunDirectory| load_tokenizers(run, &config.tokenizer, &config.model);
+    let plain = if options.resume {
+        load(run)?
+    } else {
+        let tokenizers = match &options.init {
+            Some(init) => load(&RunDirectory::open(init)?)?,
+            None => pairs.train_tokenizers(&config.tokenizer)?,
+        };
+        tokenizers.save(run.path())?;
+        tokenizers
+    };
+    Ok(plain.sampled(&config.tokenizer)?)
 }
 
-/// The trainer at the last checkpoint, or at step 0.
+/// The learner at the last checkpoint, or at step 0.
 fn begin(
     run: &RunDirectory,
     config: &RunConfig,
     corpora: &Corpora,
     options: &TrainOptions,
-) -> Result<(ModelTrainer, RunState), TrainError> {
+) -> Result<(Learner, RunState), TrainError> {
     let train = &config.train;
-    let objective = TeacherForcing {
-        smoothing: train.label_smoothing,
-        r_drop: train.r_drop,
-    };
-    let model = config.model.init(
-        corpora.tokenizers.source().vocabulary_size(),
-        corpora.tokenizers.target().vocabulary_size(),
-        &Init::new(train.seed, &options.device.clone().autodiff()),
-    );
+    let model = model(config, corpora, &options.device);
     let last = match run.find(Checkpoint::Last) {
         Ok(step) => Some(step),
         // A run that was killed before its first checkpoint begins again.
         Err(DecodeError::NoCheckpoint { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    let corpus = digest(&corpora.train);
-    let (model, adam, state) = if let Some(step) = last {
-        checkpoint::load(run, step, model, train.adam())?
-    } else {
-        let state = RunState {
-            corpus: corpus.clone(),
-            ..RunState::default()
-        };
-        (model, Adam::new(train.adam()), state)
+    let corpus = corpora.train.digest().to_owned();
+    if let Some(step) = last {
+        let (model, optimizer, average, state) = checkpoint::load(run, step, model, train)?;
+        if state.corpus != corpus {
+            return Err(TrainError::CorpusChanged {
+                path: run.path().into(),
+                step: state.step,
+            });
+        }
+        // A process that was killed may have written the best checkpoint, but not yet its name.
+        if let Some(best) = state.best.filter(|best| run.checkpoint(best.step).exists()) {
+            run.point("best", best.step)?;
+        }
+        let mut learner = learner(train, model, optimizer, average, state.step);
+        learner.trainer = learner.trainer.with_plateau(state.plateau);
+        return Ok((learner, state));
+    }
+    let state = RunState {
+        corpus,
+        ..RunState::default()
     };
-    if state.corpus != corpus {
-        return Err(TrainError::CorpusChanged {
-            path: run.path().into(),
-            step: state.step,
-        });
+    let model = match &options.init {
+        Some(init) => {
+            let earlier = RunDirectory::open(init)?;
+            let (weights, _) = earlier.locate(earlier.preferred()?)?;
+            load_parameters(model, &weights)?
+        }
+        None => model,
+    };
+    let optimizer = Optimizer::new(train.optimizer());
+    let average = (train.ema > 0.0).then(|| MovingAverage::new(train.ema));
+    let learner = learner(train, model, optimizer, average, 0);
+    if options.init.is_some() {
+        // A run that is resumed before its first checkpoint must not ask for the other one again.
+        checkpoint::save(run, &learner, &state)?;
     }
-    // A process that was killed may have written the best checkpoint, but not yet its name.
-    if let Some(best) = state.best.filter(|best| run.checkpoint(best.step).exists()) {
-        run.point("best", best.step)?;
-    }
-    let trainer = Trainer::new(objective, train.clone(), model, adam, state.step);
-    Ok((trainer, state))
+    Ok((learner, state))
 }
 
-/// One process' share of a run.
-struct Session<'a> {
-    run: &'a RunDirectory,
-    config: &'a RunConfig,
-    corpora: &'a Corpora,
-    feed: Feed<'a>,
-    device: &'a Device,
-    state: RunState,
-    log: JsonLines,
-    timing: JsonLines,
-    validation: JsonLines,
-    seeing: Seeing<'a>,
-    timed: Timed,
-    report: &'a mut dyn Report,
-}
-
-/// Tokens and seconds since the last line of `timing.jsonl`.
-#[derive(Default)]
-struct Timed {
-    tokens: usize,
-    seconds: f64,
-    input_seconds: f64,
-}
-
-impl<'a> Session<'a> {
-    fn new(
-        run: &'a RunDirectory,
-        config: &'a RunConfig,
-        corpora: &'a Corpora,
-        device: &'a Device,
-        state: RunState,
-        report: &'a mut dyn Report,
-    ) -> Result<Self, TrainError> {
-        let position = Position {
-            epoch: state.epoch,
-            batch: state.batch,
-        };
-        Ok(Self {
-            log: JsonLines::open_at(run.log(), state.step)?,
-            timing: JsonLines::open_at(run.timing(), state.step)?,
-            validation: JsonLines::open_at(run.validation(), state.step)?,
-            seeing: Seeing::open(run, config, corpora, device, state.step, report)?,
-            run,
-            config,
-            corpora,
-            feed: Feed::new(config, corpora, device, position),
-            device,
-            state,
-            timed: Timed::default(),
-            report,
-        })
-    }
-
-    fn run(mut self, mut trainer: ModelTrainer, stop: &AtomicBool) -> Result<Outcome, TrainError> {
-        let train = &self.config.train;
-        while self.state.step < train.steps {
-            let begun = Instant::now();
-            let batches = self.feed.next(train.accumulate);
-            let input_seconds = begun.elapsed().as_secs_f64();
-            let (updated, outcome) = trainer.update(&batches)?;
-            trainer = updated;
-            let seconds = begun.elapsed().as_secs_f64();
-
-            let Position { epoch, batch } = self.feed.position();
-            (self.state.epoch, self.state.batch) = (epoch, batch);
-            self.state.step = outcome.step;
-            self.state.logged_nats += outcome.nats;
-            self.state.logged_tokens += outcome.tokens;
-            self.state.seconds += seconds;
-            self.timed.tokens += outcome.tokens;
-            self.timed.seconds += seconds;
-            self.timed.input_seconds += input_seconds;
-            self.report.stepped(&Progress {
-                step: outcome.step,
-                steps: train.steps,
-                epoch: self.state.epoch + 1,
-                nats: outcome.nats / outcome.tokens.max(1) as f64,
-                tokens: outcome.tokens,
-            });
-            let due = |every: u64| outcome.step.is_multiple_of(every);
-            if due(train.log_every) {
-                self.write_log(outcome.learning_rate, outcome.gradient_norm)?;
-            }
-            let best = due(train.validate_every) && self.validate(&trainer)?;
-            let stopped = stop.load(Ordering::Relaxed);
-            let last = outcome.step == train.steps || stopped;
-            if due(train.checkpoint_every) || best || last {
-                self.save(&trainer, best)?;
-            }
-            if stopped && outcome.step < train.steps {
-                return Ok(Outcome::Stopped);
-            }
-        }
-        Ok(Outcome::Finished)
-    }
-
-    fn special(&self) -> SpecialIds {
-        self.corpora.tokenizers.target().special()
-    }
-
-    fn write_log(&mut self, learning_rate: f64, gradient_norm: f64) -> Result<(), TrainError> {
-        let state = &mut self.state;
-        let line = LogLine {
-            step: state.step,
-            epoch: state.epoch + 1,
-            nats: state.logged_nats / state.logged_tokens.max(1) as f64,
-            tokens: state.logged_tokens,
-            learning_rate,
-            gradient_norm,
-        };
-        self.log.write(&line)?;
-        (state.logged_nats, state.logged_tokens) = (0.0, 0);
-        let timed = std::mem::take(&mut self.timed);
-        let timing = TimingLine {
-            step: state.step,
-            seconds: state.seconds,
-            target_tokens_per_second: timed.tokens as f64 / timed.seconds.max(f64::MIN_POSITIVE),
-            input_share: Some(timed.input_seconds / timed.seconds.max(f64::MIN_POSITIVE)),
-            peak_memory_mib: peak_memory_mib(),
-        };
-        self.timing.write(&timing)?;
-        self.seeing.logged(&line, &timing, self.report)
-    }
-
-    /// Validates; whether the result is the best so far.
-    fn validate(&mut self, trainer: &ModelTrainer) -> Result<bool, TrainError> {
-        if self.corpora.valid.is_empty() {
-            return Ok(false);
-        }
-        let validation = validate(
-            trainer.model(),
-            &self.corpora.valid,
-            self.special(),
-            self.config.data.batch_tokens,
-            self.state.step,
-            self.device,
-        );
-        if !validation.nats.is_finite() {
-            return Err(TrainError::Diverged {
-                step: self.state.step,
-                what: "the validation loss".into(),
-            });
-        }
-        self.validation.write(&validation)?;
-        let best = self
-            .state
-            .best
-            .is_none_or(|best| validation.nats < best.nats);
-        if best {
-            self.state.best = Some(validation);
-        }
-        self.report.validated(&validation, best);
-        self.seeing
-            .validated(&validation, trainer.model(), self.report)?;
-        Ok(best)
-    }
-
-    fn save(&mut self, trainer: &ModelTrainer, best: bool) -> Result<(), TrainError> {
-        // A checkpoint promises the lines up to its step.
-        for lines in [&self.log, &self.timing, &self.validation] {
-            lines.sync()?;
-        }
-        self.seeing.sync()?;
-        checkpoint::save(self.run, trainer.model(), trainer.adam(), &self.state)?;
-        if best {
-            self.run.point("best", self.state.step)?;
-        }
-        let best = self.state.best.map(|best| best.step);
-        let named: Vec<u64> = best.into_iter().chain([self.state.step]).collect();
-        checkpoint::prune(self.run, self.config.train.keep, &named)?;
-        self.report.saved(self.state.step);
-        Ok(())
-    }
-}
-
-impl Validation {
-    /// The validations of a run, in order.
-    ///
-    /// # Errors
-    ///
-    /// [`TrainError::Damaged`] if the file cannot be read.
-    pub fn read(run: &RunDirectory) -> Result<Vec<Self>, TrainError> {
-        read_lines(&run.validation(), u64::MAX)
+fn learner(
+    train: &TrainConfig,
+    model: Model,
+    optimizer: Optimizer,
+    average: Option<MovingAverage>,
+    step: u64,
+) -> Learner {
+    let objective = TeacherForcing {
+        smoothing: train.label_smoothing,
+        r_drop: train.r_drop,
+    };
+    Learner {
+        trainer: Trainer::new(objective, train.clone(), model, optimizer, step),
+        average,
     }
 }

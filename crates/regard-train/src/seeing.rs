@@ -132,7 +132,7 @@ impl<'a> Seeing<'a> {
             tokenizers: self.tokenizers.clone(),
             // Shares the parameters; nothing is copied.
             model: model.valid(),
-            step,
+            step: Some(step),
         };
         Translator::new(bundle, self.device)
     }

@@ -4,15 +4,16 @@ use regard_kernels::{Key, profiled};
 use regard_nn::Pass;
 
 use crate::optimizer::ParameterGradients;
-use crate::{Adam, Objective, TrainConfig, TrainError};
+use crate::{Objective, Optimizer, Plateau, Recompute, TrainConfig, TrainError};
 
-/// A model in training: parameters, moments, and the number of updates made.
+/// A model in training: parameters, what optimiser and schedule remember, and the number of updates made.
 #[derive(Debug)]
 pub struct Trainer<O: Objective> {
     objective: O,
     config: TrainConfig,
     model: O::Model,
-    adam: Adam,
+    optimizer: Optimizer,
+    plateau: Plateau,
     step: u64,
 }
 
@@ -33,14 +34,27 @@ pub struct StepOutcome {
 
 impl<O: Objective> Trainer<O> {
     /// `model` with `step` updates made.
-    pub fn new(objective: O, config: TrainConfig, model: O::Model, adam: Adam, step: u64) -> Self {
+    pub fn new(
+        objective: O,
+        config: TrainConfig,
+        model: O::Model,
+        optimizer: Optimizer,
+        step: u64,
+    ) -> Self {
         Self {
             objective,
             config,
             model,
-            adam,
+            optimizer,
+            plateau: Plateau::default(),
             step,
         }
+    }
+
+    /// The same after the validations that `plateau` knows of.
+    #[must_use]
+    pub fn with_plateau(self, plateau: Plateau) -> Self {
+        Self { plateau, ..self }
     }
 
     /// The model as it is now.
@@ -48,9 +62,28 @@ impl<O: Objective> Trainer<O> {
         &self.model
     }
 
+    /// The same with the model that `change` makes of it.
+    #[must_use]
+    pub fn map_model(self, change: impl FnOnce(O::Model) -> O::Model) -> Self {
+        Self {
+            model: change(self.model),
+            ..self
+        }
+    }
+
     /// The optimiser's state.
-    pub fn adam(&self) -> &Adam {
-        &self.adam
+    pub fn optimizer(&self) -> &Optimizer {
+        &self.optimizer
+    }
+
+    /// What the schedule knows of validations.
+    pub fn plateau(&self) -> Plateau {
+        self.plateau
+    }
+
+    /// Tells the schedule of a validation, of `nats` per token.
+    pub fn observe(&mut self, nats: f64) {
+        self.plateau = self.config.observe(self.plateau, nats);
     }
 
     /// What is minimised.
@@ -61,6 +94,20 @@ impl<O: Objective> Trainer<O> {
     /// Number of updates made.
     pub fn step(&self) -> u64 {
         self.step
+    }
+
+    /// Passes through `batch` and back without an update: what an update needs of memory is asked for, and given back.
+    pub fn probe(&self, batch: &O::Batch) {
+        let key = Key::new(self.config.seed).at("probe");
+        let loss = self.objective.loss(&self.model, batch, &self.pass(key, 0));
+        ParameterGradients::of(&self.model, loss.objective.backward());
+    }
+
+    /// The pass of the rows from `first_row` on in the next update.
+    fn pass(&self, key: Key, first_row: u64) -> Pass {
+        Pass::training(key, first_row)
+            .with_gold(self.config.gold(self.step + 1))
+            .with_recompute(self.config.recompute == Recompute::Layers)
     }
 
     /// Makes one update from the sum over `batches`; each comes with its number of rows.
@@ -78,7 +125,7 @@ impl<O: Objective> Trainer<O> {
         let (mut nats, mut tokens, mut first_row) = (0.0_f64, 0, 0);
         let mut first_broken = None;
         for (place, (batch, rows)) in batches.iter().enumerate() {
-            let pass = Pass::training(key, first_row).with_gold(self.config.gold(step));
+            let pass = self.pass(key, first_row);
             let loss = self.objective.loss(&self.model, batch, &pass);
             nats += f64::from(loss.nats.into_scalar::<f32>());
             if !nats.is_finite() {
@@ -102,11 +149,11 @@ impl<O: Objective> Trainer<O> {
             });
         }
         let clip = (self.config.clip_norm / gradient_norm.max(f64::MIN_POSITIVE)).min(1.0);
-        let learning_rate = self.config.rate(step);
-        let mut adam = self.adam;
+        let learning_rate = self.config.rate(step, &self.plateau);
+        let mut optimizer = self.optimizer;
         let scale = clip / tokens_or_one;
-        let model = profiled("Adam", || {
-            adam.update(self.model, gradients, step, learning_rate, scale)
+        let model = profiled(self.config.optimizer.title(), || {
+            optimizer.update(self.model, gradients, step, learning_rate, scale)
         });
         let outcome = StepOutcome {
             step,
@@ -117,7 +164,7 @@ impl<O: Objective> Trainer<O> {
         };
         let trainer = Self {
             model,
-            adam,
+            optimizer,
             step,
             ..self
         };

@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Compare(CompareOptions),
     /// Draw how training went: loss, learning rate, gradient norm, validation scores and speed of runs
     Plot(PlotOptions),
+    /// Average the weights of several checkpoints into the checkpoint `average`
+    Average(AverageOptions),
     /// Say what a run directory holds
     Inspect(InspectOptions),
     /// Measure speed and memory
@@ -109,6 +111,9 @@ pub(crate) struct TrainOptions {
     /// Draw curves in the terminal while it trains; with the feature `dashboard`
     #[arg(long)]
     pub(crate) dashboard: bool,
+    /// Begin with tokenizers and weights of another run, to fine-tune them
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    pub(crate) init: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) set: SetOptions,
 }
@@ -117,15 +122,27 @@ pub(crate) struct TrainOptions {
 pub(crate) struct RunOptions {
     /// Run directory
     pub(crate) run: PathBuf,
-    /// Weights to use: best, last or a step [default: best, or last where none is]
+    /// Weights to use: best, last, average or a step [default: average where there is one, else best, else last]
     #[arg(long, value_name = "WHICH")]
     pub(crate) checkpoint: Option<Checkpoint>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchOptions {
+    /// Hypotheses to keep at every step; 1 is greedy search [default: the run's `decode.beam`]
+    #[arg(long, value_name = "W", value_parser = at_least_one)]
+    pub(crate) beam: Option<usize>,
+    /// Rank hypotheses by log-probability / ((5 + tokens) / 6)^A [default: the run's `decode.length_penalty`]
+    #[arg(long, value_name = "A", allow_negative_numbers = true)]
+    pub(crate) length_penalty: Option<f64>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TranslateOptions {
     #[command(flatten)]
     pub(crate) run: RunOptions,
+    #[command(flatten)]
+    pub(crate) search: SearchOptions,
     /// File to translate [default: standard input]
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
@@ -139,7 +156,7 @@ pub(crate) struct EvaluateOptions {
     /// Run directory; translates SOURCE first
     #[arg(conflicts_with = "hypothesis", required_unless_present = "hypothesis")]
     pub(crate) run: Option<PathBuf>,
-    /// Weights to use: best, last or a step
+    /// Weights to use: best, last, average or a step
     #[arg(long, value_name = "WHICH", requires = "run")]
     pub(crate) checkpoint: Option<Checkpoint>,
     /// Translations to score, one a line
@@ -154,6 +171,8 @@ pub(crate) struct EvaluateOptions {
     /// Instead of SOURCE and REFERENCE: one file with a TAB between them
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "reference", "hypothesis"])]
     pub(crate) tsv: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) search: SearchOptions,
     /// Lower-case both sides before counting; without it case counts, in exact match, too
     #[arg(long)]
     pub(crate) lowercase: bool,
@@ -169,6 +188,8 @@ pub(crate) struct EvaluateOptions {
 pub(crate) struct AttendOptions {
     #[command(flatten)]
     pub(crate) run: RunOptions,
+    #[command(flatten)]
+    pub(crate) search: SearchOptions,
     /// Sentence to translate [default: a line of standard input]
     pub(crate) sentence: Option<String>,
 }
@@ -197,7 +218,8 @@ pub(crate) struct CompareOptions {
     /// Write one HTML page with curves, attention side by side and tables
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-    /// Weights of every run to use: best, last or a step [default: best, or last where none is]
+    /// Weights of every run to use: best, last, average or a step [default: average where there is one, else best, else
+    /// last]
     #[arg(long, value_name = "WHICH")]
     pub(crate) checkpoint: Option<Checkpoint>,
     /// Print one JSON object
@@ -219,6 +241,18 @@ pub(crate) struct PlotOptions {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct AverageOptions {
+    /// Run directory
+    pub(crate) run: PathBuf,
+    /// Average the last N checkpoints [default: all]
+    #[arg(long, value_name = "N", value_parser = at_least_one, conflicts_with = "best")]
+    pub(crate) last: Option<usize>,
+    /// Average the N checkpoints with the best validations
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) best: Option<usize>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct InspectOptions {
     /// Run directory
     pub(crate) run: PathBuf,
@@ -235,7 +269,7 @@ pub(crate) enum BenchCommand {
     /// Time a training step: pre-norm, ReLU, tied embeddings, dropout 0.1 on residuals, smoothing 0.1, Adam, clip 1,
     /// the last eighth of every source padded unless `--shortest` is given
     Train(BenchTrainOptions),
-    /// Time greedy search with random weights and forced length
+    /// Time search with random weights and forced length
     Decode(BenchDecodeOptions),
 }
 
@@ -303,6 +337,9 @@ pub(crate) enum PaddingName {
 pub(crate) struct BenchDecodeOptions {
     #[command(flatten)]
     pub(crate) shape: ShapeOptions,
+    /// Hypotheses of each sentence W; 1 is greedy search
+    #[arg(long, default_value_t = 1, value_name = "W")]
+    pub(crate) beam: usize,
     /// Print where the time of a step goes, the encoder not counted
     #[arg(long)]
     pub(crate) profile: bool,

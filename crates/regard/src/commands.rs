@@ -1,6 +1,7 @@
 //! One module for each command.
 
 pub(crate) mod attend;
+pub(crate) mod average;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod compare;
@@ -22,7 +23,7 @@ use regard_eval::EvalError;
 use regard_text::TextError;
 use regard_train::RunConfig;
 
-use crate::cli::{Arguments, SetOptions};
+use crate::cli::{Arguments, SearchOptions, SetOptions};
 use crate::device;
 use crate::lines::{read_both, read_tsv};
 use crate::output::{complain, count};
@@ -38,7 +39,7 @@ pub(crate) fn load_config(
     Ok(RunConfig::load(path, &overrides)?)
 }
 
-/// Loads a run: the checkpoint asked for, or the best, or the last where none is best.
+/// Loads a run: the checkpoint asked for, or the preferred one.
 pub(crate) fn load(
     run: &Path,
     checkpoint: Option<Checkpoint>,
@@ -74,6 +75,17 @@ pub(crate) fn run_names(runs: &[PathBuf]) -> Result<Vec<String>> {
         names.push(name);
     }
     Ok(names)
+}
+
+/// As [`load`], with what the command line says about search.
+pub(crate) fn load_for(
+    run: &Path,
+    checkpoint: Option<Checkpoint>,
+    search: &SearchOptions,
+    arguments: &Arguments,
+) -> Result<Translator> {
+    let translator = load(run, checkpoint, arguments)?;
+    Ok(translator.with_beam(search.beam, search.length_penalty)?)
 }
 
 /// Sources and references from one file or two, line by line; nothing is dropped or trimmed.

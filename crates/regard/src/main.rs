@@ -38,6 +38,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Attend(options) => commands::attend::run(options, arguments),
         Command::Compare(options) => commands::compare::run(options, arguments),
         Command::Plot(options) => commands::plot::run(options, arguments),
+        Command::Average(options) => commands::average::run(options, arguments),
         Command::Inspect(options) => commands::inspect::run(options, arguments),
         Command::Bench(options) => commands::bench::run(options, arguments),
     }

@@ -1,4 +1,6 @@
-//! A model whose answers can be computed by hand: the next token depends on the last one alone.
+//! A model whose answers can be computed by hand: the next token depends on the last one alone, or on the last two.
+
+use std::cell::RefCell;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use regard_nn::{Decoded, Output, Pass, Rows, Seq2Seq, Step, Tokens};
@@ -8,8 +10,8 @@ pub(crate) const END: u32 = 3;
 pub(crate) const A: u32 = 4;
 pub(crate) const B: u32 = 5;
 pub(crate) const C: u32 = 6;
-const START: u32 = 2;
-const VOCABULARY: usize = 7;
+pub(crate) const START: u32 = 2;
+pub(crate) const VOCABULARY: usize = 7;
 
 /// The probability of going from one token to another.
 type Chain = &'static [(u32, u32, f32)];
@@ -20,8 +22,11 @@ type Chain = &'static [(u32, u32, f32)];
 /// 0   <s> -> a 0.6, b 0.4     a -> b 0.7, </s> 0.3     b -> </s> 0.8, a 0.2
 /// 1   <s> -> </s> 0.5, c 0.5  c -> </s> 0.7, c 0.3
 /// 2   <s> -> a 0.5, b 0.5     a -> a 0.9, </s> 0.1     b -> </s> 1
+/// 3   <s> -> a 1              a -> b 1                 b -> nothing
 /// ```
-const CHAINS: [Chain; 3] = [
+///
+/// From 4 on, every letter and the end may follow the last two tokens, with probabilities without a pattern.
+const CHAINS: [Chain; 4] = [
     &[
         (START, A, 0.6),
         (START, B, 0.4),
@@ -43,10 +48,33 @@ const CHAINS: [Chain; 3] = [
         (A, END, 0.1),
         (B, END, 1.0),
     ],
+    &[(START, A, 1.0), (A, B, 1.0)],
 ];
 
-#[derive(Debug)]
-pub(crate) struct Markov;
+/// The probability of `to` in a chain, after `history`.
+pub(crate) fn probability(chain: usize, history: &[u32], to: u32) -> f32 {
+    let last = history[history.len() - 1];
+    if let Some(chain) = CHAINS.get(chain) {
+        let step = chain.iter().find(|step| (step.0, step.1) == (last, to));
+        return step.map_or(0.0, |step| step.2);
+    }
+    if !(END..=C).contains(&to) {
+        return 0.0;
+    }
+    let before = history.iter().rev().nth(1).copied().unwrap_or(0);
+    let weight = |to: u32| {
+        let place = (u32::try_from(chain).unwrap() * 7 + before) * 49 + last * 7 + to;
+        1.0 + (place.wrapping_mul(2_654_435_761) >> 24) as f32
+    };
+    weight(to) / (END..=C).map(weight).sum::<f32>()
+}
+
+/// Counts its steps.
+#[derive(Debug, Default)]
+pub(crate) struct Markov {
+    /// The rows of each step.
+    pub(crate) steps: RefCell<Vec<usize>>,
+}
 
 /// The chain of each row.
 #[derive(Debug)]
@@ -90,11 +118,12 @@ impl Seq2Seq for Markov {
         let device = tokens.device();
         let tokens = integers(tokens);
         let rows = tokens.len();
-        assert_eq!(
-            (memory.0.len(), state.0.len()),
-            (rows, rows),
-            "tokens, memory and state belong together"
+        assert_eq!(state.0.len(), rows, "tokens and state belong together");
+        assert!(
+            rows.is_multiple_of(memory.0.len()),
+            "every source has as many hypotheses"
         );
+        self.steps.borrow_mut().push(rows);
         // Logits need not be normalised.
         let mut logits = vec![f32::NEG_INFINITY; rows * VOCABULARY];
         for (row, &token) in tokens.iter().enumerate() {
@@ -107,11 +136,10 @@ impl Seq2Seq for Markov {
             );
             assert_ne!(token, END, "a row that has ended leaves the batch");
             history.push(token);
-            for &(_, to, p) in CHAINS[memory.0[row]]
-                .iter()
-                .filter(|(from, _, _)| *from == token)
-            {
-                logits[row * VOCABULARY + to as usize] = p.ln() + 5.0 + row as f32;
+            let chain = memory.0[row / (rows / memory.0.len())];
+            for to in END..=C {
+                let p = probability(chain, history, to);
+                logits[row * VOCABULARY + to as usize] = p.ln() + (row % 7) as f32;
             }
         }
         Step {

@@ -10,6 +10,10 @@ const LETTERS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 
 /// A model with random weights that knows eight letters and as many positions.
 fn translator(seed: u64, max_positions: usize) -> Translator {
+    configured(seed, max_positions, DecodeConfig::default())
+}
+
+fn configured(seed: u64, max_positions: usize, decode: DecodeConfig) -> Translator {
     let device = Device::flex();
     let tokenizer = TokenizerConfig {
         kind: TokenizerKind::Word,
@@ -40,9 +44,9 @@ fn translator(seed: u64, max_positions: usize) -> Translator {
         config: BundleConfig {
             tokenizer,
             model,
-            decode: DecodeConfig::default(),
+            decode,
         },
-        step: 0,
+        step: Some(0),
     };
     Translator::new(bundle, &device)
 }
@@ -84,13 +88,16 @@ fn a_pair_alone_is_a_pair_among_many() {
     assert_eq!(translator.score::<&str, &str>(&[]).unwrap(), []);
 }
 
-/// Greedy search adds up the very log-probabilities that scoring its translation does.
+/// Search adds up the very log-probabilities that scoring its translation does.
 #[test]
 fn a_translation_is_as_probable_as_search_said() {
     let sources: Vec<String> = pairs(12).into_iter().map(|pair| pair.0).skip(1).collect();
     let mut compared = 0;
     for seed in 0..20 {
-        let translator = translator(seed, 20);
+        let beam = if seed % 2 == 0 { 1 } else { 4 };
+        let translator = translator(seed, 20)
+            .with_beam(Some(beam), Some(1.0))
+            .unwrap();
         for (source, found) in sources
             .iter()
             .zip(translator.translate_batch(&sources).unwrap())
@@ -105,6 +112,8 @@ fn a_translation_is_as_probable_as_search_said() {
             if is_text && found.tokens.len() < limit.min(20) {
                 let difference = scored.nats + found.log_probability;
                 assert!(difference.abs() < 1e-4, "{source}: {found:?} {scored:?}");
+                let score = found.log_probability / ((5 + scored.tokens) as f64 / 6.0);
+                assert!((found.score - score).abs() < 1e-9, "{source}: {found:?}");
                 compared += 1;
             }
         }
@@ -129,4 +138,51 @@ fn what_is_too_long_is_cut_and_says_so() {
     assert_eq!(told, [(false, 6), (true, 2), (true, 6)]);
     let cut = translator.score(&[("a", "a b c d e")]).unwrap()[0];
     assert!((cut.nats - scored[2].nats).abs() < 1e-4);
+}
+
+#[test]
+fn a_beam_is_asked_for_and_refused_by_name() {
+    let refused = |beam, penalty| {
+        let asked = translator(3, 20).with_beam(beam, penalty);
+        asked.unwrap_err().to_string()
+    };
+    // Eight letters and the special tokens.
+    assert_eq!(
+        refused(Some(13), None),
+        "translating as asked for is not possible:\n  beam: expected at most 12, the tokens of the vocabulary, got 13"
+    );
+    assert_eq!(
+        refused(Some(0), Some(f64::NAN)),
+        "translating as asked for is not possible:\n  beam: expected at least 1, got 0\n  \
+         length_penalty: expected a number from -10 to 10, got NaN"
+    );
+    translator(3, 20).with_beam(Some(12), Some(-10.0)).unwrap();
+    translator(3, 20).with_beam(None, None).unwrap();
+}
+
+/// Small batches and large ones, and a beam that is larger than a batch may be, translate alike.
+#[test]
+fn batches_count_hypotheses_and_change_nothing() {
+    let sources: Vec<String> = pairs(30).into_iter().map(|pair| pair.0).collect();
+    let translate = |batch_tokens, beam| {
+        let decode = DecodeConfig {
+            batch_tokens,
+            beam,
+            ..DecodeConfig::default()
+        };
+        let translations = configured(5, 20, decode).translate_batch(&sources).unwrap();
+        let texts = translations.into_iter().map(|found| found.tokens);
+        texts.collect::<Vec<_>>()
+    };
+    for beam in [1, 3, 12] {
+        let expected = translate(4096, beam);
+        for batch_tokens in [1, 20, 100] {
+            assert_eq!(translate(batch_tokens, beam), expected);
+        }
+    }
+    assert_ne!(
+        translate(4096, 1),
+        translate(4096, 12),
+        "a beam finds others"
+    );
 }

@@ -10,7 +10,8 @@ fn search(chains: &[u32], bounds: &[(usize, usize)]) -> Vec<Hypothesis> {
         .iter()
         .map(|&(least, most)| TargetLength { least, most })
         .collect();
-    greedy(&Markov, &sources(chains), &lengths, SpecialIds::default())
+    let model = Markov::default();
+    greedy(&model, &sources(chains), &lengths, SpecialIds::default())
 }
 
 /// The hypothesis has these ids and the product of these probabilities.

@@ -22,7 +22,7 @@ use burn::tensor::Tensor;
 
 use super::{FusedOp, Operand, tensor};
 use crate::profile::profiled;
-use crate::{AttentionMask, Draws};
+use crate::{AttentionMask, Draws, Origins};
 
 use forward::Kept;
 use problem::Problem;
@@ -85,17 +85,42 @@ impl AttentionOp {
         }
     }
 
+    /// The context, from keys and values that stand where `origins` says; `None` if there is something to differentiate, or
+    /// more than a step.
+    pub(crate) fn scattered(&self, operands: Vec<Operand>, origins: &Origins) -> Option<Tensor<3>> {
+        let inputs: Vec<FlexTensor> = operands.iter().map(plain).collect::<Option<_>>()?;
+        drop(operands);
+        let problem = Problem {
+            origins: Some(origins),
+            ..Problem::new(self, &inputs)
+        };
+        let shape = [
+            problem.batch,
+            problem.t,
+            self.heads.queries * self.heads.value_width,
+        ];
+        let served = step::serves(&problem);
+        served.then(|| {
+            let context = profiled(<Self as FusedOp<3>>::NAMES[0], || step::step(&problem));
+            Tensor::from_primitive::<Flex>(tensor(context, shape))
+        })
+    }
+
     /// Weights before dropout, `[B, H, T, S]`; `None` if there is something to differentiate.
     pub(crate) fn weights(&self, operands: &[Operand]) -> Option<Tensor<4>> {
-        let plain = |operand: &Operand| match operand {
-            Operand::Plain(tensor) => Some(readable(tensor.clone())),
-            Operand::Tracked(_) => None,
-        };
         let inputs: Vec<FlexTensor> = operands.iter().map(plain).collect::<Option<_>>()?;
         let problem = Problem::new(self, &inputs);
         let shape = [problem.batch, self.heads.queries, problem.t, problem.s];
         let weights = profiled("attention weights", || weights::weights(&problem));
         Some(Tensor::from_primitive::<Flex>(tensor(weights, shape)))
+    }
+}
+
+/// What is not to be differentiated.
+fn plain(operand: &Operand) -> Option<FlexTensor> {
+    match operand {
+        Operand::Plain(tensor) => Some(readable(tensor.clone())),
+        Operand::Tracked(_) => None,
     }
 }
 
@@ -119,11 +144,7 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
     fn forward(&self, inputs: [FlexTensor; N], tracked: bool) -> (FlexTensor, Option<Saved<N>>) {
         let inputs = inputs.map(readable);
         let problem = Problem::new(self, &inputs);
-        let shape = [
-            problem.batch,
-            problem.t,
-            self.heads.queries * self.heads.value_width,
-        ];
+        let shape = problem.context_shape();
         if !tracked && step::serves(&problem) {
             return (tensor(step::step(&problem), shape), None);
         }
@@ -135,6 +156,12 @@ impl<const N: usize> FusedOp<N> for AttentionOp {
             inputs,
         });
         (context, saved)
+    }
+
+    fn untracked(&self, inputs: [FlexTensor; N]) -> FlexTensor {
+        let inputs = inputs.map(readable);
+        let problem = Problem::new(self, &inputs);
+        tensor(forward::forward(&problem, false).0, problem.context_shape())
     }
 
     fn backward(

@@ -2,10 +2,10 @@
 
 use burn::backend::flex::FlexTensor;
 
-/// As the function of that name; `room [R, P, W]`, `new [R, T, W]`.
+/// As the function of that name; `room [Q, P, W]`, `new [R, T, W]`.
 pub(crate) fn write_positions(room: FlexTensor, start: usize, new: FlexTensor) -> FlexTensor {
-    let [rows, size, width] = dims(&room);
-    let [_, added, _] = dims(&new);
+    let [_, size, width] = dims(&room);
+    let [rows, added, _] = dims(&new);
     let mut room = if room.layout().start_offset() == 0 && room.is_contiguous() {
         room
     } else {

@@ -2,10 +2,11 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use regard_kernels::{attention, self_attention};
+use regard_kernels::{attention, scattered_attention, self_attention};
 
 use super::by_rows;
 use super::multi_head::{Heads, QueryKeyNorm, split_columns};
+use crate::cache::Past;
 use crate::{
     AttentionMask, AttentionOptions, AttentionOutput, Init, KeyValueCache, Layout, Linear, Mapped,
     MultiHeadAttentionConfig, Pass, RelativeVectors, RelativeVectorsConfig, Rotary,
@@ -160,17 +161,29 @@ impl MultiHeadSelfAttention {
             query = rotary.rotate(query, queries, &offset);
             key = rotary.rotate(key, keys, &offset);
         }
-        let (key, value) = match cache {
-            Some(cache) => reached(cache.append(key, value), query.dims()[1], &options),
-            None => (key, value),
+        let [rows, t, _] = query.dims();
+        let Past {
+            key,
+            value,
+            origins,
+        } = match cache {
+            Some(cache) => reached(cache.append_in_place(key, value), [rows, t], &options),
+            None => Past {
+                key,
+                value,
+                origins: None,
+            },
         };
-        let [t, s] = [query.dims()[1], key.dims()[1]];
+        let s = key.dims()[1];
         if let Some(relative) = &self.relative {
             let scores = relative.scores(query.clone(), s, options.scale);
             options.bias = Some(match options.bias {
                 Some(bias) => bias + scores,
                 None => scores,
             });
+        }
+        if let Some(origins) = origins {
+            return scattered_attention(query, key, value, &origins, options);
         }
         let slides = self.window.is_some() && options.mask.is_contiguous();
         if slides && options.bias.is_none() && t == s {
@@ -200,12 +213,8 @@ impl MultiHeadSelfAttention {
 
 /// Of the keys and values of a cache, the last, which a window lets `t` queries reach; all, where anything but the window and
 /// the order of time speaks of the others. Rules count from the end, so that they mean the same.
-fn reached(
-    (key, value): (Tensor<3>, Tensor<3>),
-    t: usize,
-    options: &AttentionOptions,
-) -> (Tensor<3>, Tensor<3>) {
-    let [rows, s, _] = key.dims();
+fn reached(past: Past, [rows, t]: [usize; 2], options: &AttentionOptions) -> Past {
+    let [_, s, _] = past.key.dims();
     let (others, window) = options.mask.clone().split_window();
     let uncut = |lengths: Vec<usize>| lengths.iter().all(|&length| length == s);
     let alone = options.bias.is_none()
@@ -213,8 +222,12 @@ fn reached(
         && !options.weights
         && others.lengths_only(rows, s).is_some_and(uncut);
     let Some(window) = window.filter(|_| alone) else {
-        return (key, value);
+        return past;
     };
     let first = s.saturating_sub(window.before.saturating_add(t));
-    (key.slice_dim(1, first..s), value.slice_dim(1, first..s))
+    Past {
+        key: past.key.slice_dim(1, first..s),
+        value: past.value.slice_dim(1, first..s),
+        origins: past.origins.map(|origins| origins.skip(first)),
+    }
 }

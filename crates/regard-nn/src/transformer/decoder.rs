@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use regard_kernels::recompute;
 
 use super::encoder::Parts;
 use super::self_attention::{Past, SelfAttention, multi_head};
@@ -30,6 +31,7 @@ pub(super) struct Decoder {
 }
 
 /// What one layer looked at: the target's past, and the source.
+#[derive(Default)]
 struct LayerWeights {
     past: Option<Tensor<4>>,
     source: Option<Tensor<4>>,
@@ -86,6 +88,24 @@ impl DecoderLayer {
             });
         (x, LayerWeights { past, source })
     }
+
+    /// The same without history and weights, computed again in the backward pass.
+    fn recomputed(
+        &self,
+        x: Tensor<2>,
+        layout: &Layout,
+        (key_value, mask): (&Tensor<3>, &AttentionMask),
+        bias: Option<&Tensor<4>>,
+        pass: Pass,
+    ) -> Tensor<2> {
+        let (layout, mask) = (layout.clone(), mask.clone());
+        let inputs = (x, key_value.clone(), bias.cloned());
+        recompute(self, inputs, move |layer, (x, key_value, bias)| {
+            let memory = (&key_value, &mask);
+            let context = (bias.as_ref(), None);
+            layer.forward(x, &layout, memory, context, &pass).0
+        })
+    }
 }
 
 impl Decoder {
@@ -126,7 +146,13 @@ impl Decoder {
         for (layer, block) in self.layers.iter().enumerate() {
             let past = history.as_mut().map(|history| &mut history[layer]);
             let memory = (&memory.key_values[layer], &memory.mask);
-            let (y, weights) = block.forward(x, layout, memory, (bias, past), &pass.nth(layer));
+            let pass = pass.nth(layer);
+            let (y, weights) = if pass.recomputes() && past.is_none() {
+                let y = block.recomputed(x, layout, memory, bias, pass);
+                (y, LayerWeights::default())
+            } else {
+                block.forward(x, layout, memory, (bias, past), &pass)
+            };
             x = y;
             let kinds = [
                 (AttentionKind::Decoder, weights.past),

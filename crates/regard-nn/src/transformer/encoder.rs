@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use regard_kernels::recompute;
 
 use super::TransformerConfig;
 use super::self_attention::SelfAttention;
@@ -96,6 +97,20 @@ impl EncoderLayer {
             });
         (x, weights)
     }
+
+    /// The same without weights, computed again in the backward pass.
+    fn recomputed(
+        &self,
+        x: Tensor<2>,
+        layout: &Layout,
+        (mask, bias): (&AttentionMask, Option<&Tensor<4>>),
+        pass: Pass,
+    ) -> Tensor<2> {
+        let (layout, mask) = (layout.clone(), mask.clone());
+        recompute(self, (x, bias.cloned()), move |layer, (x, bias)| {
+            layer.forward(x, &layout, (&mask, bias.as_ref()), &pass).0
+        })
+    }
 }
 
 impl Encoder {
@@ -118,7 +133,12 @@ impl Encoder {
     ) -> (Tensor<2>, Vec<AttentionMap>) {
         let mut maps = Vec::new();
         for (layer, block) in self.layers.iter().enumerate() {
-            let (y, weights) = block.forward(x, layout, (mask, bias), &pass.nth(layer));
+            let pass = pass.nth(layer);
+            let (y, weights) = if pass.recomputes() {
+                (block.recomputed(x, layout, (mask, bias), pass), None)
+            } else {
+                block.forward(x, layout, (mask, bias), &pass)
+            };
             x = y;
             maps.extend(weights.map(|weights| AttentionMap {
                 kind: AttentionKind::Encoder,

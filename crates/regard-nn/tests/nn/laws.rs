@@ -53,6 +53,7 @@ macro_rules! tests {
             padding_changes_no_sum
             padding_may_be_skipped
             every_parameter_gets_a_gradient
+            computing_again_changes_no_bit
         );
     };
     (@each $models:path, $device:expr, $($law:ident)*) => {
@@ -483,4 +484,38 @@ pub(crate) fn every_parameter_gets_a_gradient<M: Seq2Seq + Module>(subject: &Sub
         let used = gradient.iter().any(|&g| g != 0.0);
         assert!(used, "{}: {name} is never used", subject.name);
     }
+}
+
+/// Short sequences, too: of few queries and no graph, attention is computed in another way.
+pub(crate) fn computing_again_changes_no_bit<M: Seq2Seq + Module>(subject: &Subject<M>) {
+    let few = Sentences::new([3, 2], [1, 2]);
+    for (sentences, computed) in [(sentences(), false), (sentences(), true), (few, false)] {
+        let padding = Padding {
+            computed,
+            ..NO_PADDING
+        };
+        for pass in [training(1, 0), training(1, 3), Pass::evaluation()] {
+            let kept = sums(subject, &sentences, padding, &pass);
+            let again = sums(subject, &sentences, padding, &pass.with_recompute(true));
+            let name = format!("{}, {padding:?}, {pass:?}", subject.name);
+            assert_eq!(again.0, kept.0, "{name}");
+            for (parameter, gradient) in again.1 {
+                assert_eq!(gradient, kept.1[&parameter], "{name}, {parameter}");
+            }
+        }
+    }
+    let plain = Subject {
+        name: subject.name.clone(),
+        model: subject.model.valid(),
+        device: subject.device.clone().without_autodiff(),
+        maps: subject.maps,
+    };
+    let nats = |pass: Pass| vector(loss(&plain, &sentences(), NO_PADDING, &pass).nats);
+    let evaluation = Pass::evaluation();
+    let name = format!("{}, without autodiff", subject.name);
+    assert_eq!(
+        nats(evaluation.with_recompute(true)),
+        nats(evaluation),
+        "{name}"
+    );
 }

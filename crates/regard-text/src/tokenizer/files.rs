@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Tokenizer, TokenizerConfig};
+use super::{Tokenizer, TokenizerConfig, TokenizerTrainer};
 use crate::corpus::Pair;
 use crate::error::TextError;
 
@@ -20,24 +20,47 @@ pub struct Tokenizers {
 }
 
 impl Tokenizers {
-    /// Trains one tokenizer on both sides together, or one on each if the configuration says so.
+    /// Trains one tokenizer on both sides together, or one on each if the configuration says so; on
+    /// the pairs that the configuration [takes](TokenizerConfig::takes). If it names files, reads
+    /// them instead. [`TokenizerTrainer`] does it without holding all pairs at once.
     ///
     /// # Errors
     ///
-    /// Those of [`Tokenizer::train`].
+    /// Those of [`TokenizerTrainer`].
     pub fn train(config: &TokenizerConfig, pairs: &[Pair]) -> Result<Self, TextError> {
-        let sources = pairs.iter().map(|pair| pair.source.as_str());
-        let targets = pairs.iter().map(|pair| pair.target.as_str());
-        if config.shared {
-            return Ok(Self::shared(Tokenizer::train(
-                config,
-                sources.chain(targets),
-            )?));
+        let mut trainer = TokenizerTrainer::new(config)?;
+        if !trainer.needs_pairs() {
+            return trainer.finish();
         }
-        Ok(Self::separate(
-            Tokenizer::train(config, sources)?,
-            Tokenizer::train(config, targets)?,
-        ))
+        if pairs.len() <= config.sample {
+            trainer.add(pairs)?;
+        } else {
+            let taken = pairs.iter().enumerate();
+            let taken = taken.filter(|&(index, _)| config.takes(index, pairs.len()));
+            let taken: Vec<Pair> = taken.map(|(_, pair)| pair.clone()).collect();
+            trainer.add(&taken)?;
+        }
+        trainer.finish()
+    }
+
+    /// The tokenizers that `config` names files of; `None` if it wants them trained.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tokenizer::load_as`], and a configuration that does not
+    /// [validate](TokenizerConfig::validate).
+    pub fn given(config: &TokenizerConfig) -> Result<Option<Self>, TextError> {
+        config.validate()?;
+        let load = |path| Tokenizer::load_as(path, config);
+        Ok(
+            match (&config.file, &config.source_file, &config.target_file) {
+                (Some(file), ..) => Some(Self::shared(load(file)?)),
+                (None, Some(source), Some(target)) => {
+                    Some(Self::separate(load(source)?, load(target)?))
+                }
+                _ => None,
+            },
+        )
     }
 
     /// One tokenizer for both sides.
@@ -57,20 +80,36 @@ impl Tokenizers {
         }
     }
 
-    /// Reads what [`save`](Self::save) wrote.
+    /// These tokenizers, with sampling as `config` [asks for it](Tokenizer::sampled).
     ///
     /// # Errors
     ///
-    /// Those of [`Tokenizer::load`].
-    pub fn load(directory: impl AsRef<Path>) -> Result<Self, TextError> {
-        let directory = directory.as_ref();
-        if directory.join(SOURCE).exists() || directory.join(TARGET).exists() {
-            return Ok(Self::separate(
-                Tokenizer::load(directory.join(SOURCE))?,
-                Tokenizer::load(directory.join(TARGET))?,
+    /// Those of [`Tokenizer::sampled`].
+    pub fn sampled(self, config: &TokenizerConfig) -> Result<Self, TextError> {
+        if self.is_shared() {
+            return Ok(Self::shared(
+                Tokenizer::clone(&self.source).sampled(config)?,
             ));
         }
-        Ok(Self::shared(Tokenizer::load(directory.join(SHARED))?))
+        Ok(Self::separate(
+            Tokenizer::clone(&self.source).sampled(config)?,
+            Tokenizer::clone(&self.target).sampled(config)?,
+        ))
+    }
+
+    /// Reads what [`save`](Self::save) wrote. `config` is that of the run: special tokens may have
+    /// the names it gives them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tokenizer::load_as`].
+    pub fn load(directory: impl AsRef<Path>, config: &TokenizerConfig) -> Result<Self, TextError> {
+        let directory = directory.as_ref();
+        let load = |name| Tokenizer::load_as(directory.join(name), config);
+        if directory.join(SOURCE).exists() || directory.join(TARGET).exists() {
+            return Ok(Self::separate(load(SOURCE)?, load(TARGET)?));
+        }
+        Ok(Self::shared(load(SHARED)?))
     }
 
     /// Writes `tokenizer.json`, or `source-tokenizer.json` and `target-tokenizer.json`, into a

@@ -6,7 +6,7 @@ use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::tokenizer::{AddedToken, Result};
 
-use super::{TokenizerConfig, TokenizerKind, counts, merges, scheme, unigram};
+use super::{TokenizerConfig, TokenizerKind, bytes, merges, unigram};
 use crate::error::TextError;
 use crate::special::SpecialIds;
 
@@ -16,24 +16,29 @@ pub(super) const CONTINUATION: &str = "##";
 /// Longest word that `wordpiece` tries to spell, in characters. Its search is quadratic.
 const LONGEST_WORD: usize = 100;
 
-/// A tokenizer whose ids 0 to 3 are the special ids.
-pub(super) fn train(
+/// Gives `tokenizer` a vocabulary of at most `config.vocabulary` ids, learned from the sorted
+/// `pieces` and their counts; ids 0 to 3 are the special ids.
+pub(super) fn learn(
     config: &TokenizerConfig,
-    lines: &[&str],
+    mut tokenizer: tokenizers::Tokenizer,
+    pieces: &[(String, u64)],
 ) -> std::result::Result<tokenizers::Tokenizer, TextError> {
-    let refused = |error: tokenizers::tokenizer::Error| TextError::Training {
-        reason: error.to_string(),
-    };
-    let mut tokenizer = scheme::without_vocabulary(config).map_err(refused)?;
-    let pieces = counts::count_pieces(&tokenizer, lines).map_err(refused)?;
-    if pieces.is_empty() {
+    if pieces.is_empty() && config.kind != TokenizerKind::Byte {
         return Err(TextError::NoText);
     }
-    tokenizer.with_model(model(config, &pieces).map_err(refused)?);
+    tokenizer.with_model(model(config, pieces).map_err(refused)?);
     // Named in the file as special, so that other tools skip them, too.
     let special = SpecialIds::TOKENS.map(|token| AddedToken::from(token, true));
     tokenizer.add_special_tokens(special).map_err(refused)?;
     Ok(tokenizer)
+}
+
+/// What the tokenizer library said while a tokenizer was trained.
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` wants it")]
+pub(super) fn refused(error: tokenizers::Error) -> TextError {
+    TextError::Training {
+        reason: error.to_string(),
+    }
 }
 
 fn model(config: &TokenizerConfig, pieces: &[(String, u64)]) -> Result<ModelWrapper> {
@@ -86,6 +91,7 @@ fn model(config: &TokenizerConfig, pieces: &[(String, u64)]) -> Result<ModelWrap
                 .build()?
                 .into()
         }
+        TokenizerKind::Byte => bytes::model(reserved)?.into(),
         TokenizerKind::Unigram => unigram::learn(pieces, most, reserved, place)?.into(),
     })
 }

@@ -322,7 +322,7 @@ fn all_problems_of_the_data_section_are_reported_together() {
     let error = config.validate().unwrap_err().to_string();
     for key in [
         "`data.train`: expected `data.train` or `data.generate`, got both",
-        "`data.train`: expected `source` and `target`, or `tsv`, got none",
+        "`data.train`: expected `source` and `target`, or `tsv`, or `jsonl`, got none",
         "`data.generate.pairs`: expected at least 1, got 0",
         "`data.generate.max_length`",
         "`data.valid`",

@@ -3,7 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod corpora;
+mod given;
 mod round_trip;
+mod sampling;
+mod spaces;
+mod store;
 mod tokenizers;
 
 use std::path::PathBuf;

@@ -1,11 +1,24 @@
 use std::fs;
 
 use regard_text::corpus::Pair;
-use regard_text::{SpecialIds, TextError, Tokenizer, TokenizerConfig, TokenizerKind, Tokenizers};
+use regard_text::tokenizer::PieceCounter;
+use regard_text::{
+    SpecialIds, TextError, Tokenizer, TokenizerConfig, TokenizerKind, TokenizerTrainer, Tokenizers,
+};
 
 use crate::{Files, LINES};
 
-pub(crate) const KINDS: [TokenizerKind; 5] = [
+pub(crate) const KINDS: [TokenizerKind; 6] = [
+    TokenizerKind::Bpe,
+    TokenizerKind::Unigram,
+    TokenizerKind::WordPiece,
+    TokenizerKind::Word,
+    TokenizerKind::Character,
+    TokenizerKind::Byte,
+];
+
+/// Those whose vocabulary comes from a text.
+pub(crate) const LEARNED: [TokenizerKind; 5] = [
     TokenizerKind::Bpe,
     TokenizerKind::Unigram,
     TokenizerKind::WordPiece,
@@ -16,7 +29,11 @@ pub(crate) const KINDS: [TokenizerKind; 5] = [
 pub(crate) fn config(kind: TokenizerKind) -> TokenizerConfig {
     TokenizerConfig {
         kind,
-        vocabulary: 180,
+        vocabulary: if kind == TokenizerKind::Byte {
+            260
+        } else {
+            180
+        },
         ..TokenizerConfig::default()
     }
 }
@@ -31,7 +48,7 @@ fn saved(tokenizer: &Tokenizer) -> String {
     fs::read_to_string(files.path("tokenizer.json")).unwrap()
 }
 
-fn pairs() -> Vec<Pair> {
+pub(crate) fn pairs() -> Vec<Pair> {
     let pair = |lines: &[&str]| Pair {
         source: lines[0].to_owned(),
         target: lines[1].to_owned(),
@@ -55,6 +72,98 @@ fn the_order_of_lines_does_not_matter() {
         let backwards = Tokenizer::train(&config(kind), LINES.into_iter().rev()).unwrap();
         assert_eq!(saved(&backwards), saved(&trained(kind)), "{kind:?}");
     }
+}
+
+#[test]
+fn chunks_and_threads_do_not_matter() {
+    let lines = LINES.repeat(1000);
+    for kind in KINDS {
+        let whole = saved(&Tokenizer::train(&config(kind), lines.iter().copied()).unwrap());
+        for (threads, size) in [(1, 1000), (2, 4097), (3, 7)] {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            let chunked = pool.install(|| {
+                let mut counter = PieceCounter::new(&config(kind)).unwrap();
+                for chunk in lines.chunks(size) {
+                    counter.add(chunk).unwrap();
+                }
+                counter.finish().unwrap()
+            });
+            assert_eq!(saved(&chunked), whole, "{kind:?} {threads} {size}");
+        }
+    }
+}
+
+#[test]
+fn a_trainer_fed_by_chunks_is_training_at_once() {
+    for shared in [true, false] {
+        let config = TokenizerConfig {
+            shared,
+            ..config(TokenizerKind::Bpe)
+        };
+        let at_once = Tokenizers::train(&config, &pairs()).unwrap();
+        let mut trainer = TokenizerTrainer::new(&config).unwrap();
+        for chunk in pairs().chunks(2) {
+            trainer.add(chunk).unwrap();
+        }
+        let chunked = trainer.finish().unwrap();
+        assert_eq!((chunked.is_shared(), at_once.is_shared()), (shared, shared));
+        assert_eq!(chunked.source().digest(), at_once.source().digest());
+        assert_eq!(chunked.target().digest(), at_once.target().digest());
+    }
+}
+
+#[test]
+fn a_sample_is_spread_evenly() {
+    for (sample, pairs) in [
+        (1, 1),
+        (1, 10),
+        (3, 10),
+        (7, 10),
+        (10, 10),
+        (20, 10),
+        (999, 1000),
+    ] {
+        let config = TokenizerConfig {
+            sample,
+            ..TokenizerConfig::default()
+        };
+        let taken: Vec<usize> = (0..pairs)
+            .filter(|&index| config.takes(index, pairs))
+            .collect();
+        assert_eq!(taken.len(), sample.min(pairs), "{sample} of {pairs}");
+        let steps = taken.windows(2).map(|two| two[1] - two[0]);
+        let (least, most) = (steps.clone().min(), steps.max());
+        assert!(
+            most.unwrap_or(1) - least.unwrap_or(1) <= 1,
+            "{sample} of {pairs}: {taken:?}"
+        );
+    }
+    let config = TokenizerConfig {
+        sample: usize::MAX - 1,
+        ..TokenizerConfig::default()
+    };
+    assert!(config.takes(usize::MAX - 1, usize::MAX));
+}
+
+#[test]
+fn only_the_sample_is_learned_from() {
+    let config = TokenizerConfig {
+        sample: 2,
+        ..config(TokenizerKind::Word)
+    };
+    let pair = |word: &str| Pair {
+        source: word.to_owned(),
+        target: word.to_owned(),
+    };
+    let tokenizers = Tokenizers::train(&config, &["a", "b", "c", "d"].map(pair)).unwrap();
+    let known: Vec<&str> = ["a", "b", "c", "d"]
+        .into_iter()
+        .filter(|word| tokenizers.source().encode(word) != [1])
+        .collect();
+    assert_eq!(known, ["b", "d"]);
 }
 
 #[test]
@@ -90,7 +199,7 @@ fn special_ids_come_first() {
 
 #[test]
 fn the_vocabulary_is_an_upper_bound() {
-    for kind in KINDS {
+    for kind in LEARNED {
         for vocabulary in [8, 20, 60, 70, 100, 180, 8000] {
             let config = TokenizerConfig {
                 vocabulary,
@@ -130,7 +239,7 @@ fn text_that_spells_a_special_token_is_text() {
 
 #[test]
 fn unseen_characters_become_unknown() {
-    for kind in KINDS {
+    for kind in LEARNED {
         let tokenizer = trained(kind);
         let unknown = tokenizer.special().unknown;
         let ids = tokenizer.encode("Two 日本 men.");
@@ -256,7 +365,7 @@ fn lower_case_and_nfkc_are_asked_for() {
 
 #[test]
 fn white_space_of_any_kind_is_one_space() {
-    for kind in KINDS {
+    for kind in LEARNED {
         let tokenizer = trained(kind);
         let plain = tokenizer.encode("Two men are white");
         assert_eq!(
@@ -312,7 +421,7 @@ fn odd_text_trains_every_kind() {
 
 #[test]
 fn no_text_is_an_error() {
-    for kind in KINDS {
+    for kind in LEARNED {
         for lines in [vec![], vec![""], vec![" ", "\u{a0}"]] {
             let error = Tokenizer::train(&config(kind), lines.into_iter()).unwrap_err();
             assert!(matches!(error, TextError::NoText), "{kind:?}: {error:?}");
@@ -333,6 +442,19 @@ fn a_vocabulary_without_room_is_refused() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn a_sample_of_nothing_is_refused() {
+    let config = TokenizerConfig {
+        sample: 0,
+        ..TokenizerConfig::default()
+    };
+    assert_eq!(
+        config.problems(),
+        ["`tokenizer.sample`: expected at least 1, got 0"]
+    );
+    assert!(TokenizerTrainer::new(&config).is_err());
 }
 
 #[test]
@@ -357,7 +479,7 @@ fn one_file_for_a_shared_vocabulary_and_two_for_separate_ones() {
             .collect();
         written.sort();
         assert_eq!(written, names);
-        let loaded = Tokenizers::load(files.path("")).unwrap();
+        let loaded = Tokenizers::load(files.path(""), &config).unwrap();
         assert_eq!((both.is_shared(), loaded.is_shared()), (shared, shared));
         assert_eq!(
             loaded.source().encode(LINES[0]),
@@ -398,7 +520,13 @@ fn a_foreign_or_broken_file_is_named() {
     }
     let error = Tokenizer::load(files.write("t.json", whole.replace("</s>", "<end>"))).unwrap_err();
     assert!(
-        matches!(error, TextError::MissingToken { token: "</s>", .. }),
+        matches!(
+            error,
+            TextError::MissingToken {
+                key: "end_token",
+                ..
+            }
+        ),
         "{error:?}"
     );
 }

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod configurations;
+mod groups;
+mod optimizers;
 mod reference;
 mod run;
+mod schedules;
 mod update;

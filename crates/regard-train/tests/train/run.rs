@@ -12,7 +12,7 @@ use regard_train::{
     Outcome, Progress, Report, RunConfig, TrainConfig, TrainError, TrainOptions, Validation, train,
 };
 
-fn config() -> RunConfig {
+pub(crate) fn config() -> RunConfig {
     RunConfig {
         data: DataConfig {
             generate: Some(Generate {
@@ -21,6 +21,8 @@ fn config() -> RunConfig {
                 ..Generate::new(Task::Copy)
             }),
             batch_tokens: 128,
+            // The working directory of tests is the source's.
+            cache: env!("CARGO_TARGET_TMPDIR").into(),
             ..DataConfig::default()
         },
         tokenizer: TokenizerConfig::default(),
@@ -46,7 +48,7 @@ fn config() -> RunConfig {
 
 /// Everything that training told, one word each.
 #[derive(Default)]
-struct Told(Vec<String>);
+pub(crate) struct Told(Vec<String>);
 
 impl Report for Told {
     fn started(&mut self, parameters: usize, train: &ReadReport, valid: usize) {
@@ -76,6 +78,7 @@ fn a_run_tells_what_it_does_and_loads_again() {
     let options = TrainOptions {
         run: directory.path().join("run"),
         resume: false,
+        init: None,
         device: Device::flex(),
     };
     let mut told = Told::default();
@@ -119,6 +122,7 @@ fn a_stop_comes_after_the_step_and_its_checkpoint() {
     let options = TrainOptions {
         run: directory.path().join("run"),
         resume: false,
+        init: None,
         device: Device::flex(),
     };
     let mut told = Told::default();
@@ -133,6 +137,7 @@ fn a_configuration_made_by_hand_is_checked_too() {
     let options = TrainOptions {
         run: directory.path().join("run"),
         resume: false,
+        init: None,
         device: Device::flex(),
     };
     let mut config = config();

@@ -12,7 +12,7 @@ use regard_text::SpecialIds;
 use regard_text::batch::HostBatch;
 use regard_text::corpus::Example;
 use regard_train::{
-    Adam, Objective, SamplingDecay, TeacherForcing, TrainConfig, TrainError, Trainer,
+    Objective, Optimizer, SamplingDecay, TeacherForcing, TrainConfig, TrainError, Trainer,
 };
 
 fn model(dropout: f64) -> Model {
@@ -31,25 +31,25 @@ fn model(dropout: f64) -> Model {
     ModelConfig::Transformer(config).init(17, 17, &Init::new(3, &device))
 }
 
-fn trainer(dropout: f64, config: TrainConfig) -> Trainer<TeacherForcing> {
+pub(crate) fn trainer(dropout: f64, config: TrainConfig) -> Trainer<TeacherForcing> {
     let objective = TeacherForcing {
         smoothing: config.label_smoothing,
         r_drop: 0.0,
     };
-    let adam = Adam::new(config.adam());
-    Trainer::new(objective, config, model(dropout), adam, 0)
+    let optimizer = Optimizer::new(config.optimizer());
+    Trainer::new(objective, config, model(dropout), optimizer, 0)
 }
 
-fn config() -> TrainConfig {
+pub(crate) fn config() -> TrainConfig {
     TrainConfig {
         warmup: 2,
-        learning_rate: 0.01,
+        learning_rate: Some(0.01),
         ..TrainConfig::default()
     }
 }
 
 /// Eight pairs of different lengths.
-fn examples() -> Vec<Example> {
+pub(crate) fn examples() -> Vec<Example> {
     let ids = |n: u32, by: u32| -> Vec<u32> { (0..n).map(|i| 4 + (n * by + i * 5) % 13).collect() };
     (1..=8)
         .map(|n| Example {
@@ -60,7 +60,7 @@ fn examples() -> Vec<Example> {
 }
 
 /// The batches of the given examples, each with its number of rows.
-fn batches(parts: &[&[Example]]) -> Vec<(Batch, usize)> {
+pub(crate) fn batches(parts: &[&[Example]]) -> Vec<(Batch, usize)> {
     let device = Device::flex().autodiff();
     let gather = |part: &&[Example]| {
         let indices: Vec<usize> = (0..part.len()).collect();
@@ -76,7 +76,7 @@ fn batches(parts: &[&[Example]]) -> Vec<(Batch, usize)> {
     parts.iter().map(gather).collect()
 }
 
-fn largest_difference(ours: &[NamedTensor], theirs: &[NamedTensor]) -> f32 {
+pub(crate) fn largest_difference(ours: &[NamedTensor], theirs: &[NamedTensor]) -> f32 {
     let values = |tensors: &[NamedTensor]| -> Vec<f32> {
         tensors
             .iter()
@@ -106,7 +106,7 @@ fn cutting_a_step_into_batches_changes_nothing_but_rounding() {
                 "{one:?} and {two:?}"
             );
             // Adam's first step is as large as the rate, whatever the gradient: only its moments show a difference.
-            let moments = |trainer: &Trainer<TeacherForcing>| saved(trainer.adam());
+            let moments = |trainer: &Trainer<TeacherForcing>| saved(trainer.optimizer());
             let difference = largest_difference(&moments(&whole), &moments(&parts));
             assert!(
                 difference < 1e-6,
@@ -169,7 +169,7 @@ fn several_steps_in_batches_stay_close_to_whole_ones() {
     let examples = examples();
     // Keys' biases have no gradient but rounding; a larger epsilon keeps Adam from making steps of it.
     let config = TrainConfig {
-        epsilon: 1e-3,
+        epsilon: Some(1e-3),
         ..config()
     };
     let run = |parts: &[&[Example]]| {
@@ -185,10 +185,10 @@ fn several_steps_in_batches_stay_close_to_whole_ones() {
 }
 
 /// The moments as a file holds them.
-fn saved(adam: &Adam) -> Vec<NamedTensor> {
+pub(crate) fn saved(optimizer: &Optimizer) -> Vec<NamedTensor> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("optimizer.safetensors");
-    adam.save(&path).unwrap();
+    optimizer.save(&path).unwrap();
     tensors(&path)
 }
 
@@ -222,8 +222,8 @@ fn moments_survive_saving_and_loading() {
         directory.path().join("first"),
         directory.path().join("second"),
     );
-    trainer.adam().save(&first).unwrap();
-    let loaded = Adam::load(config().adam(), trainer.model(), &first).unwrap();
+    trainer.optimizer().save(&first).unwrap();
+    let loaded = Optimizer::load(config().optimizer(), trainer.model(), &first).unwrap();
     loaded.save(&second).unwrap();
     assert!(std::fs::read(&first).unwrap() == std::fs::read(&second).unwrap());
     let names: Vec<String> = tensors(&first)
@@ -251,7 +251,7 @@ fn the_gradient_is_clipped_as_a_whole() {
         .update(&batches(&[&examples()]))
         .unwrap();
         // The first moment is a tenth of the clipped gradient.
-        let squares = saved(trainer.adam())
+        let squares = saved(trainer.optimizer())
             .into_iter()
             .filter(|tensor| tensor.name.ends_with(".first_moment"))
             .flat_map(|tensor| tensor.values)
@@ -272,7 +272,7 @@ fn the_gradient_is_clipped_as_a_whole() {
 fn what_is_no_number_stops_before_the_update_and_names_its_batch() {
     let examples = examples();
     let wild = TrainConfig {
-        learning_rate: 1e30,
+        learning_rate: Some(1e30),
         warmup: 0,
         ..config()
     };

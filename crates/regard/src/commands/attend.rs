@@ -7,7 +7,7 @@ use regard_decode::Alignment;
 use regard_eval::terminal::{AttentionMap, Style, attention_map};
 
 use crate::cli::{Arguments, AttendOptions};
-use crate::commands::{load, warn_of_truncation};
+use crate::commands::{load_for, warn_of_truncation};
 use crate::lines::open_or_stdin;
 use crate::output::{colour, say, width};
 
@@ -22,7 +22,8 @@ pub(crate) fn run(options: &AttendOptions, arguments: &Arguments) -> Result<Exit
     if sentence.trim().is_empty() {
         bail!("no sentence to translate; give one after the run directory, or on standard input");
     }
-    let alignment = load(&options.run.run, options.run.checkpoint, arguments)?.align(&sentence)?;
+    let AttendOptions { run, search, .. } = options;
+    let alignment = load_for(&run.run, run.checkpoint, search, arguments)?.align(&sentence)?;
     warn_of_truncation(usize::from(alignment.truncated), arguments);
     let style = Style {
         width: width(),

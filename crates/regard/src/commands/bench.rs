@@ -42,7 +42,12 @@ fn train(options: &BenchTrainOptions, arguments: &Arguments) -> Result<()> {
         steps: shape.steps,
         profile: options.profile,
     };
-    let speed = bench_train(&model(shape)?, &bench, arguments.seed.unwrap_or(1), &device)?;
+    let speed = bench_train(
+        &model(shape, 1)?,
+        &bench,
+        arguments.seed.unwrap_or(1),
+        &device,
+    )?;
     if shape.json {
         return say(&serde_json::to_string(&speed)?);
     }
@@ -99,10 +104,16 @@ fn decode(options: &BenchDecodeOptions, arguments: &Arguments) -> Result<()> {
         batch: shape.batch,
         source_length: shape.source_length,
         target_length: shape.target_length,
+        beam: options.beam,
         runs: shape.steps,
         profile: options.profile,
     };
-    let speed = bench_decode(&model(shape)?, &bench, arguments.seed.unwrap_or(1), &device);
+    let speed = bench_decode(
+        &model(shape, options.beam)?,
+        &bench,
+        arguments.seed.unwrap_or(1),
+        &device,
+    );
     if shape.json {
         return say(&serde_json::to_string(&speed)?);
     }
@@ -135,7 +146,7 @@ fn say_memory(peak: Option<f64>) -> Result<()> {
 }
 
 /// The recipe that peers are built to match: see `regard bench train --help`.
-fn model(shape: &ShapeOptions) -> Result<ModelConfig> {
+fn model(shape: &ShapeOptions, beam: usize) -> Result<ModelConfig> {
     let rnn = || RnnConfig {
         d_model: shape.d_model,
         layers: shape.layers.unwrap_or(1),
@@ -175,14 +186,22 @@ fn model(shape: &ShapeOptions) -> Result<ModelConfig> {
         ("source_length", 1, shape.source_length),
         ("target_length", 1, shape.target_length),
         ("steps", 1, shape.steps),
+        ("beam", 1, beam),
     ] {
         if value < least {
             problems.push(format!("{key}: expected at least {least}, got {value}"));
         }
     }
+    if beam > shape.vocabulary {
+        let vocabulary = shape.vocabulary;
+        problems.push(format!(
+            "beam: expected at most {vocabulary}, the tokens of the vocabulary, got {beam}"
+        ));
+    }
+    let rows = shape.batch.saturating_mul(beam);
     for (name, sizes) in [
         ("batch x source_length", [shape.batch, shape.source_length]),
-        ("batch x target_length", [shape.batch, shape.target_length]),
+        ("batch x beam x target_length", [rows, shape.target_length]),
     ] {
         let product = sizes[0].saturating_mul(sizes[1]);
         if product > LARGEST {

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use burn::module::Module;
 use regard_nn::Init;
+use regard_text::SpecialIds;
 use regard_text::batch::plan_epoch;
 use regard_text::corpus::Example;
-use regard_text::{SpecialIds, Tokenizers};
-use regard_train::prepare_corpora;
+use regard_train::{measure_memory, prepare_corpora};
 
 use crate::cli::{Arguments, CheckOptions};
 use crate::commands::load_config;
@@ -19,11 +19,12 @@ pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitC
     let device = device::named(&arguments.device)?;
     let config = load_config(&options.config, &options.set, arguments)?;
     let corpora = prepare_corpora(&config.data, |pairs| {
-        Ok(Tokenizers::train(&config.tokenizer, pairs)?)
+        let tokenizers = pairs.train_tokenizers(&config.tokenizer)?;
+        Ok(tokenizers.sampled(&config.tokenizer)?)
     })?;
 
     for (name, report) in [
-        ("train", &corpora.train_report),
+        ("train", corpora.train.report()),
         ("valid", &corpora.valid_report),
     ] {
         say(&format!(
@@ -64,8 +65,8 @@ pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitC
         ))?;
     }
 
-    let lengths: Vec<_> = corpora.train.iter().map(Example::lengths).collect();
-    let plan = plan_epoch(&lengths, config.data.batch_tokens, config.train.seed, 0);
+    let lengths = corpora.train.lengths();
+    let plan = plan_epoch(lengths, config.data.batch_tokens, config.train.seed, 0);
     let longest = lengths
         .iter()
         .map(|&(source, target)| source.max(target))
@@ -83,6 +84,12 @@ pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitC
         &Init::new(0, &device),
     );
     say(&format!("model: {} parameters", model.num_params()))?;
+    // Last, since the process keeps what it needed.
+    if let Some(peak) = measure_memory(&config, &corpora, &device)? {
+        say(&format!(
+            "memory: about {peak:.0} MiB to train, measured on the largest batch"
+        ))?;
+    }
     say("no problem found")?;
     Ok(ExitCode::SUCCESS)
 }

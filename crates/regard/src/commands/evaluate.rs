@@ -9,7 +9,7 @@ use regard_eval::exact::exact_match;
 use serde::Serialize;
 
 use crate::cli::{Arguments, EvaluateOptions};
-use crate::commands::{load, read_pairs, warn_of_truncation};
+use crate::commands::{load_for, read_pairs, warn_of_truncation};
 use crate::failure::CHECK_FAILED;
 use crate::lines::read_both;
 use crate::output::{complain, say};
@@ -100,7 +100,8 @@ fn texts(options: &EvaluateOptions, arguments: &Arguments) -> Result<(Vec<String
         .run
         .as_ref()
         .context("translating needs a run directory")?;
-    let translations = load(run, options.checkpoint, arguments)?.translate_batch(&sources)?;
+    let translator = load_for(run, options.checkpoint, &options.search, arguments)?;
+    let translations = translator.translate_batch(&sources)?;
     let truncated = translations
         .iter()
         .filter(|translation| translation.truncated);

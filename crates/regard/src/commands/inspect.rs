@@ -29,9 +29,14 @@ pub(crate) fn run(options: &InspectOptions, arguments: &Arguments) -> Result<Exi
         if tokenizers.is_shared() { " (one)" } else { "" }
     ))?;
     say(&format!(
-        "checkpoints: steps {:?}, last {}",
+        "checkpoints: steps {:?}, last {}{}",
         run.steps()?,
-        bundle.step
+        run.find(Checkpoint::Last)?,
+        if run.average().exists() {
+            ", and an average"
+        } else {
+            ""
+        }
     ))?;
     let validations = Validation::read(&run)?;
     if let Some(best) = validations.iter().min_by(|a, b| a.nats.total_cmp(&b.nats)) {

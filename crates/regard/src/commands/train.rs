@@ -26,6 +26,7 @@ pub(crate) fn run(options: &TrainOptions, arguments: &Arguments) -> Result<ExitC
     let train_options = regard_train::TrainOptions {
         run: run.clone(),
         resume: options.resume,
+        init: options.init.clone(),
         device,
     };
     let outcome = if options.dashboard {
@@ -54,6 +55,13 @@ pub(crate) fn run(options: &TrainOptions, arguments: &Arguments) -> Result<ExitC
             run.display(),
             config.train.steps
         )),
+        Outcome::StoppedEarly => {
+            tell(&format!(
+                "no validation was better in {} in a row: training ended early",
+                config.train.patience
+            ));
+            held_out::report(&run, &config.data, arguments)?;
+        }
         Outcome::Finished => held_out::report(&run, &config.data, arguments)?,
     }
     Ok(ExitCode::SUCCESS)

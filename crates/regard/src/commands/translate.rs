@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use crate::cli::{Arguments, TranslateOptions};
-use crate::commands::{load, warn_of_truncation};
+use crate::commands::{load_for, warn_of_truncation};
 use crate::lines::open_or_stdin;
 
 /// Lines translated together, at most: enough for full batches of similar length, little enough for constant memory.
@@ -16,7 +16,12 @@ const CHUNK: usize = 1_000;
 
 pub(crate) fn run(options: &TranslateOptions, arguments: &Arguments) -> Result<ExitCode> {
     let mut input = open_or_stdin(options.input.as_deref())?;
-    let translator = load(&options.run.run, options.run.checkpoint, arguments)?;
+    let translator = load_for(
+        &options.run.run,
+        options.run.checkpoint,
+        &options.search,
+        arguments,
+    )?;
     let (name, mut output) = open_output(options)?;
     let failed = || format!("cannot write {name}");
     let mut truncated = 0;

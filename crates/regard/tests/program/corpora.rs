@@ -96,7 +96,7 @@ fn a_file_without_its_partner_is_a_problem_of_the_configuration() {
     place.write("files.toml", tiny_on(r#"{ source = "train.src" }"#));
     refused(
         &place,
-        &["`data.train`: expected `source` and `target`, or `tsv`, got only `source`"],
+        &["`data.train`: expected `source` and `target`, or `tsv`, or `jsonl`, got only `source`"],
     );
 }
 

@@ -70,7 +70,28 @@ fn assert_equal(place: &Place, one: &str, other: &str, step: u64) {
 
 #[test]
 fn stopped_killed_and_resumed_is_never_stopped() {
-    let place = place();
+    for model in ["transformer", "luong"] {
+        let place = place();
+        let text = place.text("tiny.toml");
+        let text = if model == "luong" {
+            text.replace("kind = \"transformer\"", "kind = \"luong\"")
+                .replace("n_heads = 2\n", "")
+                .replace("attention_dropout = 0.1\n", "")
+                .replace("d_ff = 32\nencoder_layers = 1\ndecoder_layers = 1\n", "")
+        } else {
+            text
+        };
+        // All that an update may leave behind.
+        let text = text.replace("steps = 4", "steps = 4\nema = 0.99\nr_drop = 1.0");
+        place.write("tiny.toml", text);
+        stopped_killed_and_resumed(&place);
+        let average = "checkpoints/step-000300/ema.safetensors";
+        let read = |run: &str| place.read(&format!("{run}/{average}"));
+        assert!(read("whole") == read("parts"), "{model}: {average} differs");
+    }
+}
+
+fn stopped_killed_and_resumed(place: &Place) {
     place
         .run(&train("whole", "train.steps=300", &[]))
         .succeeds();
@@ -87,7 +108,7 @@ fn stopped_killed_and_resumed_is_never_stopped() {
     place
         .run(&train("parts", "train.steps=300", &["--resume"]))
         .succeeds();
-    assert_equal(&place, "whole", "parts", 300);
+    assert_equal(place, "whole", "parts", 300);
 }
 
 #[test]

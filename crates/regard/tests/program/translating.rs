@@ -209,7 +209,7 @@ fn checkpoints_are_chosen_by_name_or_step() {
         "`runs/tiny` has no checkpoint at step 3",
         "hint: there are checkpoints at steps [2, 4]",
     ]);
-    with("worst").fails(&["expected `best`, `last` or a step, got `worst`"]);
+    with("worst").fails(&["expected `best`, `last`, `average` or a step, got `worst`"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::{AttentionOp, Heads, Place};
-use crate::{AttentionMask, Draws};
+use crate::{AttentionMask, Draws, Origins};
 
 /// Queries of a tile.
 pub(super) const QUERIES: usize = 64;
@@ -34,6 +34,8 @@ pub(super) struct Problem<'a> {
     pub(super) bias: Option<Bias<'a>>,
     pub(super) mask: &'a AttentionMask,
     pub(super) dropout: Option<(f64, Draws)>,
+    /// In which rows keys and values stand, if not in those of the queries. Only a step reads it.
+    pub(super) origins: Option<&'a Origins>,
 }
 
 impl<'a> Problem<'a> {
@@ -55,12 +57,18 @@ impl<'a> Problem<'a> {
             bias: inputs.last().filter(|_| op.bias).map(Bias::new),
             mask: &op.mask,
             dropout: op.dropout,
+            origins: None,
         }
     }
 
     /// Width of a row of the context.
     pub(super) fn context_width(&self) -> usize {
         self.heads.queries * self.heads.value_width
+    }
+
+    /// `[B, T, H K_v]`
+    pub(super) fn context_shape(&self) -> [usize; 3] {
+        [self.batch, self.t, self.context_width()]
     }
 
     /// Whether there are no scores at all.

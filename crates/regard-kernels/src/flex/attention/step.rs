@@ -60,13 +60,30 @@ fn of_row(problem: &Problem<'_>, row: usize, context: &mut [f32]) {
         let mut scores = [0.0; KEYS];
         for first in visible.clone().step_by(KEYS) {
             let count = (visible.end - first).min(KEYS);
-            Arch::new().dispatch(Dots {
-                scores: &mut scores[..count],
-                query: &problem.query.at(row, query, head * heads.width)[..heads.width],
-                keys: problem.key.at(row, first, head / groups * heads.width),
-                stride: problem.key.stride,
-                scale: problem.scale,
-            });
+            let key_column = head / groups * heads.width;
+            let query_row = &problem.query.at(row, query, head * heads.width)[..heads.width];
+            match problem.origins {
+                None => {
+                    let keys = problem.key.at(row, first, key_column);
+                    Arch::new().dispatch(Dots {
+                        scores: &mut scores[..count],
+                        query: query_row,
+                        key: |i| &keys[i * problem.key.stride..],
+                        scale: problem.scale,
+                    });
+                }
+                Some(origins) => Arch::new().dispatch(Dots {
+                    scores: &mut scores[..count],
+                    query: query_row,
+                    key: |i| {
+                        let position = first + i;
+                        problem
+                            .key
+                            .at(origins.row(row, position), position, key_column)
+                    },
+                    scale: problem.scale,
+                }),
+            }
             if let Some(bias) = &problem.bias {
                 bias.add_to(&mut scores[..count], [row, head, query], first);
             }
@@ -83,20 +100,30 @@ fn of_row(problem: &Problem<'_>, row: usize, context: &mut [f32]) {
                 dropout: None,
                 place: [row, head, query, first],
             });
-            product(
-                context,
-                heads.value_width,
-                [1, heads.value_width, count],
-                Left::Rows(&scores, count),
-                Right::Rows(
-                    problem
-                        .value
-                        .at(row, first, head / groups * heads.value_width),
-                    problem.value.stride,
-                ),
-                1.0,
-                true,
-            );
+            let value_column = head / groups * heads.value_width;
+            match problem.origins {
+                None => {
+                    let values = problem.value.at(row, first, value_column);
+                    product(
+                        context,
+                        heads.value_width,
+                        [1, heads.value_width, count],
+                        Left::Rows(&scores, count),
+                        Right::Rows(values, problem.value.stride),
+                        1.0,
+                        true,
+                    );
+                }
+                Some(origins) => Arch::new().dispatch(Mean {
+                    context,
+                    weights: &scores[..count],
+                    value: |i| {
+                        let position = first + i;
+                        let row = origins.row(row, position);
+                        problem.value.at(row, position, value_column)
+                    },
+                }),
+            }
         }
         Arch::new().dispatch(Finish {
             context,
@@ -106,16 +133,15 @@ fn of_row(problem: &Problem<'_>, row: usize, context: &mut [f32]) {
     }
 }
 
-/// Scaled products of a query with keys that begin `stride` apart.
-struct Dots<'a> {
+/// Scaled products of a query with keys, the i-th of which `key` finds.
+struct Dots<'a, K> {
     scores: &'a mut [f32],
     query: &'a [f32],
-    keys: &'a [f32],
-    stride: usize,
+    key: K,
     scale: f32,
 }
 
-impl WithSimd for Dots<'_> {
+impl<'a, K: Fn(usize) -> &'a [f32]> WithSimd for Dots<'_, K> {
     type Output = ();
 
     #[inline(always)]
@@ -123,13 +149,68 @@ impl WithSimd for Dots<'_> {
         let (query, query_rest) = S::as_simd_f32s(self.query);
         let query_rest = simd.partial_load_f32s(query_rest);
         for (i, score) in self.scores.iter_mut().enumerate() {
-            let key = &self.keys[i * self.stride..][..self.query.len()];
+            let key = &(self.key)(i)[..self.query.len()];
             let (key, key_rest) = S::as_simd_f32s(key);
             let mut sum = simd.mul_f32s(query_rest, simd.partial_load_f32s(key_rest));
             for (&query, &key) in query.iter().zip(key) {
                 sum = simd.mul_add_e_f32s(query, key, sum);
             }
             *score = self.scale * simd.reduce_sum_f32s(sum);
+        }
+    }
+}
+
+/// Adds a weighted sum of values, the i-th of which `value` finds. In the order of [`product`], and so with its bits.
+struct Mean<'a, V> {
+    context: &'a mut [f32],
+    weights: &'a [f32],
+    value: V,
+}
+
+impl<'a, V: Fn(usize) -> &'a [f32]> WithSimd for Mean<'_, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (columns, lanes) = (self.context.len(), S::F32_LANES);
+        let mut column = 0;
+        while column + 4 * lanes <= columns {
+            self.strip::<S, 4>(simd, column);
+            column += 4 * lanes;
+        }
+        while column + lanes <= columns {
+            self.strip::<S, 1>(simd, column);
+            column += lanes;
+        }
+        if column < columns {
+            let mut sum = simd.splat_f32s(0.0);
+            for (i, &weight) in self.weights.iter().enumerate() {
+                let part = simd.partial_load_f32s(&(self.value)(i)[column..columns]);
+                sum = simd.mul_add_e_f32s(simd.splat_f32s(weight), part, sum);
+            }
+            let part = &mut self.context[column..];
+            let old = simd.partial_load_f32s(part);
+            simd.partial_store_f32s(part, simd.add_f32s(old, sum));
+        }
+    }
+}
+
+impl<'a, V: Fn(usize) -> &'a [f32]> Mean<'_, V> {
+    /// The columns that `N` registers hold.
+    #[inline(always)]
+    fn strip<S: Simd, const N: usize>(&mut self, simd: S, column: usize) {
+        let columns = column..column + N * S::F32_LANES;
+        let mut sums = [simd.splat_f32s(0.0); N];
+        for (i, &weight) in self.weights.iter().enumerate() {
+            let weight = simd.splat_f32s(weight);
+            let parts = S::as_simd_f32s(&(self.value)(i)[columns.clone()]).0;
+            for (sum, &part) in sums.iter_mut().zip(parts) {
+                *sum = simd.mul_add_e_f32s(weight, part, *sum);
+            }
+        }
+        let parts = S::as_mut_simd_f32s(&mut self.context[columns]).0;
+        for (part, sum) in parts.iter_mut().zip(sums) {
+            *part = simd.add_f32s(*part, sum);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::super::super::tests::COMPOSED;
+use super::super::super::tests::{COMPOSED, agree, values};
 use super::{ROWS, draws, options, plain, rules};
 use crate::*;
 
@@ -102,4 +102,73 @@ fn not_a_number_is_not_hidden() {
         let context = attention(query, key.clone(), key, AttentionOptions::new(1)).context;
         assert!(context.into_data().iter::<f32>().all(f32::is_nan));
     }
+}
+
+/// Where positions of three rows stand in a room of five, without a pattern.
+fn anywhere(s: usize) -> Origins {
+    let mut origins = Origins::own(5, 0);
+    for position in 0..s {
+        origins.extend(1);
+        let key = Key::new(7).nth(position as u64);
+        let rows: Vec<usize> = (0..5).map(|row| (key.bits(row) % 5) as usize).collect();
+        origins.select(&rows);
+    }
+    origins.select(&[0, 1, 2]);
+    origins
+}
+
+#[test]
+fn scattered_keys_are_those_that_are_gathered() {
+    for t in [1, 2, 4, 5, 9] {
+        for (s, width) in [(16, 7), (130, 16), (300, 70)] {
+            for mask in rules(s) {
+                let q = plain("q", [ROWS, t, 6 * width]);
+                // Part of a longer cache.
+                let [k, v] = ["k", "v"].map(|name| plain(name, [5, s + 3, 2 * width]));
+                let [k, v] = [k, v].map(|x| x.slice([0..5, 1..s + 1]));
+                let origins = anywhere(s);
+                for bias in [None, Some(plain("bias", [ROWS, 6, 1, s]))] {
+                    for weights in [false, true] {
+                        let options = AttentionOptions {
+                            n_heads: 6,
+                            bias: bias.clone(),
+                            weights,
+                            ..options(&mask)
+                        };
+                        let gathered = [&k, &v].map(|x| origins.gather(x.clone()));
+                        let [key, value] = gathered;
+                        let expected = attention(q.clone(), key, value, options.clone());
+                        let (k, v) = (k.clone(), v.clone());
+                        let got = scattered_attention(q.clone(), k, v, &origins, options);
+                        assert_eq!(got.context.into_data(), expected.context.into_data());
+                        let weights = [got.weights, expected.weights];
+                        let [got, expected] = weights.map(|x| x.map(Tensor::into_data));
+                        assert_eq!(got, expected);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn scattered_keys_are_differentiated() {
+    agree(|device| {
+        let q = values("q", [ROWS, 1, 6], device);
+        let [k, v] = ["k", "v"].map(|name| values(name, [5, 9, 6], device));
+        let options = options(&AttentionMask::none());
+        let origins = anywhere(9);
+        let output = scattered_attention(q.clone(), k.clone(), v.clone(), &origins, options);
+        (output.context, vec![q, k, v])
+    });
+}
+
+#[test]
+#[should_panic(
+    expected = "scattered_attention: expected 4 positions in at least 3 rows, got 4 in 2"
+)]
+fn origins_in_rows_that_are_not_there() {
+    let x = |rows| Tensor::<3>::zeros([rows, 4, 2], &Device::flex());
+    let (query, origins) = (x(3).slice_dim(1, 0..1), Origins::own(3, 4));
+    scattered_attention(query, x(2), x(2), &origins, AttentionOptions::new(1));
 }
