@@ -25,7 +25,7 @@ pub struct DecodeConfig {
     pub batch_tokens: usize,
     /// Hypotheses that are kept at every step, from 1 to the tokens of the vocabulary. Default 1, greedy search: the fastest.
     pub beam: usize,
-    /// The exponent of [`LengthPenalty`](crate::LengthPenalty), from -10 to 10: the higher, the longer what wins. Default 1,
+    /// The exponent of [`LengthPenalty`], from -10 to 10: the higher, the longer what wins. Default 1,
     /// nearly the mean over tokens.
     pub length_penalty: f64,
 }
