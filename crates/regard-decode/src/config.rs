@@ -25,8 +25,8 @@ pub struct DecodeConfig {
     pub batch_tokens: usize,
     /// Hypotheses that are kept at every step, from 1 to the tokens of the vocabulary. Default 1, greedy search: the fastest.
     pub beam: usize,
-    /// The exponent of [`LengthPenalty`](crate::LengthPenalty), from -10 to 10: the higher, the longer what wins. Default 0.6, as
-    /// in the transformer paper.
+    /// The exponent of [`LengthPenalty`], from -10 to 10: the higher, the longer what wins. Default 1,
+    /// nearly the mean over tokens.
     pub length_penalty: f64,
 }
 
@@ -38,7 +38,7 @@ impl Default for DecodeConfig {
             max_target_extra: 10,
             batch_tokens: 4096,
             beam: 1,
-            length_penalty: 0.6,
+            length_penalty: 1.0,
         }
     }
 }

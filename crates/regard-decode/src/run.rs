@@ -60,6 +60,32 @@ impl RunDirectory {
         self.path.join("validation.jsonl")
     }
 
+    /// `samples/`: what the model said at each validation.
+    pub fn samples(&self) -> PathBuf {
+        self.path.join("samples")
+    }
+
+    /// The sample translations of a step.
+    pub fn sample(&self, step: u64) -> PathBuf {
+        self.samples().join(format!("step-{step:06}.txt"))
+    }
+
+    /// `attention/`: what it looked at.
+    pub fn attention(&self) -> PathBuf {
+        self.path.join("attention")
+    }
+
+    /// What it looked at in the sample of that number, from 1.
+    pub fn attention_map(&self, step: u64, number: usize) -> PathBuf {
+        self.attention()
+            .join(format!("step-{step:06}-{number}.svg"))
+    }
+
+    /// `tensorboard/`: event files.
+    pub fn tensorboard(&self) -> PathBuf {
+        self.path.join("tensorboard")
+    }
+
     /// `lock`: held while a process trains here.
     pub fn lock(&self) -> PathBuf {
         self.path.join("lock")

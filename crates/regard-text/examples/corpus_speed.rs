@@ -54,14 +54,16 @@ fn generate(pairs: u64, path: &Path) -> Result<(), Box<dyn Error>> {
                 rest = rest / 3 + 7;
             }
             let end = if i % 5 == 4 { ", " } else { " " };
-            words.iter_mut().for_each(|side| side.push_str(end));
+            for side in &mut words {
+                side.push_str(end);
+            }
         }
         writeln!(out, "{}.\t{}.", words[0].trim_end(), words[1].trim_end())?;
     }
     Ok(out.flush()?)
 }
 
-/// SplitMix64.
+/// `SplitMix64`.
 fn draw(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let bits = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -37,12 +37,14 @@ const STAMPS: [&str; 2] = ["format", "regard"];
 const SECTIONS: [&str; 5] = ["data", "tokenizer", "model", "train", "decode"];
 
 /// Keys of `[train]` that a resumed run may change: none of them touches a result already reached.
-const MAY_CHANGE: [&str; 5] = [
+const MAY_CHANGE: [&str; 7] = [
     "steps",
     "log_every",
     "validate_every",
     "checkpoint_every",
     "keep",
+    "samples",
+    "tensorboard",
 ];
 
 impl RunConfig {

@@ -9,7 +9,7 @@ use regard_text::corpus::ReadReport;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::read_state;
-use crate::{TrainError, Validation};
+use crate::{TrainError, Validation, Warning};
 
 /// One line of `log.jsonl`: only what a rerun repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,10 +98,24 @@ pub trait Report {
     fn started(&mut self, _parameters: usize, _train: &ReadReport, _valid: usize) {}
     /// An update was made.
     fn stepped(&mut self, _progress: &Progress) {}
+    /// Lines of the log and of the timing were written: their numbers by key.
+    fn logged(&mut self, _step: u64, _numbers: &[(String, f64)]) {}
     /// A validation was made; `best` if none was better.
     fn validated(&mut self, _validation: &Validation, _best: bool) {}
+    /// There is something to look at.
+    fn warned(&mut self, _step: u64, _warning: &Warning) {}
     /// A checkpoint was written.
     fn saved(&mut self, _step: u64) {}
+}
+
+/// The step of a line, and every other number of it by its key, in the order of the alphabet.
+pub(crate) fn numbers(line: &impl Serialize) -> (u64, Vec<(String, f64)>) {
+    let value = serde_json::to_value(line).unwrap_or_default();
+    let step = value["step"].as_u64().unwrap_or(0);
+    let fields = value.as_object().into_iter().flatten();
+    let others = fields.filter(|(key, _)| *key != "step");
+    let numbers = others.filter_map(|(key, value)| Some((key.clone(), value.as_f64()?)));
+    (step, numbers.collect())
 }
 
 /// A file of JSON lines that only grows.

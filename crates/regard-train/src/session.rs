@@ -10,6 +10,7 @@ use crate::checkpoint::{self, RunState};
 use crate::feed::{Feed, Position};
 use crate::learner::Learner;
 use crate::log::{JsonLines, LogLine, TimingLine};
+use crate::seeing::Seeing;
 use crate::validation::{last_steps, validate};
 use crate::{Corpora, Outcome, Progress, Report, RunConfig, TrainError};
 
@@ -23,6 +24,7 @@ pub(crate) struct Session<'a> {
     log: JsonLines,
     timing: JsonLines,
     validation: JsonLines,
+    seeing: Seeing<'a>,
     timed: Timed,
     report: &'a mut dyn Report,
 }
@@ -52,6 +54,7 @@ impl<'a> Session<'a> {
             log: JsonLines::open_at(run.log(), state.step)?,
             timing: JsonLines::open_at(run.timing(), state.step)?,
             validation: JsonLines::open_at(run.validation(), state.step)?,
+            seeing: Seeing::open(run, config, corpora, device, state.step, report)?,
             run,
             config,
             corpora,
@@ -127,24 +130,27 @@ impl<'a> Session<'a> {
 
     fn write_log(&mut self, learning_rate: f64, gradient_norm: f64) -> Result<(), TrainError> {
         let state = &mut self.state;
-        self.log.write(&LogLine {
+        let line = LogLine {
             step: state.step,
             epoch: state.epoch + 1,
             nats: state.logged_nats / state.logged_tokens.max(1) as f64,
             tokens: state.logged_tokens,
             learning_rate,
             gradient_norm,
-        })?;
+        };
+        self.log.write(&line)?;
         (state.logged_nats, state.logged_tokens) = (0.0, 0);
         let timed = std::mem::take(&mut self.timed);
         let seconds = timed.seconds.max(f64::MIN_POSITIVE);
-        self.timing.write(&TimingLine {
+        let timing = TimingLine {
             step: state.step,
             seconds: state.seconds,
             target_tokens_per_second: timed.tokens as f64 / seconds,
             input_share: Some(timed.input_seconds / seconds),
             peak_memory_mib: peak_memory_mib(),
-        })
+        };
+        self.timing.write(&timing)?;
+        self.seeing.logged(&line, &timing, self.report)
     }
 
     /// Validates; whether the result is the best so far.
@@ -152,8 +158,9 @@ impl<'a> Session<'a> {
         if self.corpora.valid.is_empty() {
             return Ok(false);
         }
+        let model = learner.evaluated();
         let validation = validate(
-            &learner.evaluated(),
+            &model,
             self.config,
             self.corpora,
             self.state.step,
@@ -179,6 +186,7 @@ impl<'a> Session<'a> {
             self.state.waited = 0;
         }
         self.report.validated(&validation, best);
+        self.seeing.validated(&validation, &model, self.report)?;
         Ok(best)
     }
 
@@ -187,6 +195,7 @@ impl<'a> Session<'a> {
         for lines in [&self.log, &self.timing, &self.validation] {
             lines.sync()?;
         }
+        self.seeing.sync()?;
         checkpoint::save(self.run, learner, &self.state)?;
         if best {
             self.run.point("best", self.state.step)?;

@@ -12,7 +12,7 @@ use regard_text::corpus::Example;
 use serde::{Deserialize, Serialize};
 
 use crate::data::device_batch;
-use crate::log::read_lines;
+use crate::log::{numbers, read_lines};
 use crate::{Corpora, Objective, RunConfig, TeacherForcing, TrainError};
 
 /// The result of one validation; one line of `validation.jsonl`.
@@ -81,6 +81,13 @@ impl Validation {
     /// [`TrainError::Damaged`] if the file cannot be read.
     pub fn read(run: &RunDirectory) -> Result<Vec<Self>, TrainError> {
         read_lines(&run.validation(), u64::MAX)
+    }
+
+    /// Every score it has, by its key: `nats`, `perplexity` and what else was measured.
+    pub fn scores(&self) -> Vec<(String, f64)> {
+        let (_, mut scores) = numbers(self);
+        scores.retain(|(key, _)| key != "tokens");
+        scores
     }
 }
 

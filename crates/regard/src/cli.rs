@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Attend(AttendOptions),
     /// Show what the length of a sentence does to the quality of runs, side by side
     Compare(CompareOptions),
+    /// Draw how training went: loss, learning rate, gradient norm, validation scores and speed of runs
+    Plot(PlotOptions),
     /// Average the weights of several checkpoints into the checkpoint `average`
     Average(AverageOptions),
     /// Say what a run directory holds
@@ -106,6 +108,9 @@ pub(crate) struct TrainOptions {
     /// Continue from the last checkpoint
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Draw curves in the terminal while it trains; with the feature `dashboard`
+    #[arg(long)]
+    pub(crate) dashboard: bool,
     /// Begin with tokenizers and weights of another run, to fine-tune them
     #[arg(long, value_name = "RUN", conflicts_with = "resume")]
     pub(crate) init: Option<PathBuf>,
@@ -220,6 +225,19 @@ pub(crate) struct CompareOptions {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlotOptions {
+    /// Run directories; the last part of each path names the run
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Write the charts as one picture
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Write one HTML page with the charts and a table
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -9,14 +9,17 @@ pub(crate) mod data;
 pub(crate) mod evaluate;
 pub(crate) mod held_out;
 pub(crate) mod inspect;
+pub(crate) mod plot;
 pub(crate) mod progress;
 pub(crate) mod train;
 pub(crate) mod translate;
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use regard_decode::{Bundle, Checkpoint, DecodeError, Translator};
+use regard_eval::EvalError;
 use regard_text::TextError;
 use regard_train::RunConfig;
 
@@ -50,6 +53,28 @@ pub(crate) fn load(
         None => Translator::from_run(run, &device),
     };
     translator.map_err(|error: DecodeError| error.into())
+}
+
+/// The last part of each path, by which a run goes; no two may be the same.
+pub(crate) fn run_names(runs: &[PathBuf]) -> Result<Vec<String>> {
+    let mut names: Vec<String> = Vec::new();
+    for path in runs {
+        let name = match path.file_name() {
+            Some(name) => name.to_owned(),
+            // `.` and `..` have a name, too.
+            None => fs::canonicalize(path)
+                .with_context(|| format!("cannot read `{}`", path.display()))?
+                .file_name()
+                .unwrap_or(path.as_os_str())
+                .to_owned(),
+        };
+        let name = name.to_string_lossy().into_owned();
+        if names.contains(&name) {
+            bail!(EvalError::SameName { name });
+        }
+        names.push(name);
+    }
+    Ok(names)
 }
 
 /// As [`load`], with what the command line says about search.

@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod dashboard;
 mod device;
 mod failure;
 mod lines;
@@ -36,6 +37,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Evaluate(options) => commands::evaluate::run(options, arguments),
         Command::Attend(options) => commands::attend::run(options, arguments),
         Command::Compare(options) => commands::compare::run(options, arguments),
+        Command::Plot(options) => commands::plot::run(options, arguments),
         Command::Average(options) => commands::average::run(options, arguments),
         Command::Inspect(options) => commands::inspect::run(options, arguments),
         Command::Bench(options) => commands::bench::run(options, arguments),

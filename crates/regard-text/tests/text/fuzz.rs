@@ -77,7 +77,7 @@ const JSON: [&[u8]; 16] = [
     b"",
 ];
 
-/// SplitMix64.
+/// `SplitMix64`.
 struct Draw(u64);
 
 impl Draw {
@@ -292,7 +292,7 @@ fn cases(work: impl Fn(&mut Draw, &Path) + Sync) {
                 work(
                     &mut Draw(case.wrapping_mul(0x5851_f42d_4c95_7f2d)),
                     &directory,
-                )
+                );
             }));
             assert!(done.is_ok(), "case {case}: the panic is above");
             fs::remove_dir_all(&directory).unwrap();

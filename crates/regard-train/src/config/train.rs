@@ -89,6 +89,11 @@ pub struct TrainConfig {
     pub patience: u64,
     /// Checkpoints that are kept, at least 1; the best is kept besides. Default 3.
     pub keep: usize,
+    /// Sentences of the validation set that are translated at each validation, into `samples/` and `attention/`; none with 0.
+    /// Default 3.
+    pub samples: usize,
+    /// Whether event files for `TensorBoard` are written, into `tensorboard/`. Default false.
+    pub tensorboard: bool,
     /// Last checkpoints whose weights are averaged when training ends, at most `keep`; 0 averages none. Default 0.
     pub average: usize,
     /// Decay of a moving average of the parameters, in `[0, 1)`, which is then what is validated and translated with; 0
@@ -145,6 +150,8 @@ impl Default for TrainConfig {
             best: Best::Loss,
             patience: 0,
             keep: 3,
+            samples: 3,
+            tensorboard: false,
             average: 0,
             ema: 0.0,
         }

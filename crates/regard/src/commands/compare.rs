@@ -1,20 +1,18 @@
 //! `regard compare`
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use regard_decode::{BundleConfig, RunDirectory, Translator, check_writable, write_atomically};
-use regard_eval::EvalError;
 use regard_eval::compare::page::{Example, ExampleRun, example_lines, html};
 use regard_eval::compare::table::text;
 use regard_eval::compare::{Comparison, Facts, Options, Run, Sentence, TestSet, compare};
 use regard_train::TrainingCost;
 
 use crate::cli::{Arguments, CompareOptions};
-use crate::commands::{load, read_pairs, warn_of_truncation};
+use crate::commands::{load, read_pairs, run_names, warn_of_truncation};
 use crate::output::{complain, count, say};
 
 /// Seed of the resampling, unless another is asked for.
@@ -22,7 +20,7 @@ const SEED: u64 = 1;
 
 pub(crate) fn run(options: &CompareOptions, arguments: &Arguments) -> Result<ExitCode> {
     // What the command line has wrong is told before the first run is made to translate.
-    let names = names(&options.runs)?;
+    let names = run_names(&options.runs)?;
     let how = Options {
         edges: options.edges.clone(),
         lowercase: options.lowercase,
@@ -80,28 +78,6 @@ fn print(comparison: &Comparison, json: bool) -> Result<()> {
     } else {
         say(text(comparison).trim_end())
     }
-}
-
-/// The last part of each path.
-fn names(runs: &[PathBuf]) -> Result<Vec<String>> {
-    let mut names: Vec<String> = Vec::new();
-    for path in runs {
-        let name = match path.file_name() {
-            Some(name) => name.to_owned(),
-            // `.` and `..` have a name, too.
-            None => fs::canonicalize(path)
-                .with_context(|| format!("cannot read `{}`", path.display()))?
-                .file_name()
-                .unwrap_or(path.as_os_str())
-                .to_owned(),
-        };
-        let name = name.to_string_lossy().into_owned();
-        if names.contains(&name) {
-            bail!(EvalError::SameName { name });
-        }
-        names.push(name);
-    }
-    Ok(names)
 }
 
 /// What a run says of every source, how well it predicts every reference, and target tokens per second of the former.

@@ -1,10 +1,11 @@
 //! The progress bar of training.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use regard_text::corpus::ReadReport;
-use regard_train::{Progress, Report, Validation};
+use regard_train::{Progress, Report, Validation, Warning};
 
 use crate::output::complain;
 
@@ -50,22 +51,8 @@ impl Bar {
 
 impl Report for Bar {
     fn started(&mut self, parameters: usize, train: &ReadReport, valid: usize) {
-        self.print(&format!(
-            "{parameters} parameters; {} training pairs, {valid} validation pairs",
-            train.kept()
-        ));
-        let dropped = train.read - train.kept();
-        if dropped + train.truncated > 0 {
-            self.print(&format!(
-                "dropped {} pairs with an empty side and {} that were too long; truncated {}",
-                train.dropped_empty, train.dropped_long, train.truncated
-            ));
-            let filtered = train.dropped() - train.dropped_empty - train.dropped_long;
-            if filtered > 0 {
-                self.print(&format!(
-                    "dropped {filtered} by the filters of `[data]`; `regard check` shows which"
-                ));
-            }
+        for line in started_lines(parameters, train, valid) {
+            self.print(&line);
         }
     }
 
@@ -97,11 +84,11 @@ impl Report for Bar {
     }
 
     fn validated(&mut self, validation: &Validation, best: bool) {
-        let mark = if best { " (best)" } else { "" };
-        self.print(&format!(
-            "step {}: validation loss {:.4} nats/token, perplexity {:.3}{mark}",
-            validation.step, validation.nats, validation.perplexity
-        ));
+        self.print(&validation_line(validation, best));
+    }
+
+    fn warned(&mut self, step: u64, warning: &Warning) {
+        self.print(&format!("warning: step {step}: {warning}"));
     }
 
     fn saved(&mut self, step: u64) {
@@ -109,4 +96,43 @@ impl Report for Bar {
             self.print(&format!("step {step}: checkpoint written"));
         }
     }
+}
+
+/// What will be trained, on what.
+pub(crate) fn started_lines(parameters: usize, train: &ReadReport, valid: usize) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{parameters} parameters; {} training pairs, {valid} validation pairs",
+        train.kept()
+    )];
+    let dropped = train.read - train.kept();
+    if dropped + train.truncated > 0 {
+        lines.push(format!(
+            "dropped {} pairs with an empty side and {} that were too long; truncated {}",
+            train.dropped_empty, train.dropped_long, train.truncated
+        ));
+        let filtered = train.dropped() - train.dropped_empty - train.dropped_long;
+        if filtered > 0 {
+            lines.push(format!(
+                "dropped {filtered} by the filters of `[data]`; `regard check` shows which"
+            ));
+        }
+    }
+    lines
+}
+
+/// Loss and perplexity, then every other score there is.
+pub(crate) fn validation_line(validation: &Validation, best: bool) -> String {
+    let mut line = format!(
+        "step {}: validation loss {:.4} nats/token, perplexity {:.3}",
+        validation.step, validation.nats, validation.perplexity
+    );
+    for (key, score) in validation.scores() {
+        if !["nats", "perplexity"].contains(&key.as_str()) {
+            let _ = write!(line, ", {key} {score:.2}");
+        }
+    }
+    if best {
+        line += " (best)";
+    }
+    line
 }

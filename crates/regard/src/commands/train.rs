@@ -11,24 +11,32 @@ use regard_train::{Outcome, train};
 use crate::cli::{Arguments, TrainOptions};
 use crate::commands::progress::Bar;
 use crate::commands::{held_out, load_config};
-use crate::device;
 use crate::output::complain;
+use crate::{dashboard, device};
 
 pub(crate) fn run(options: &TrainOptions, arguments: &Arguments) -> Result<ExitCode> {
+    if options.dashboard {
+        dashboard::check()?;
+    }
     let device = device::named(&arguments.device)?;
     let config = load_config(&options.config, &options.set, arguments)?;
     let run = options.run.clone().unwrap_or_else(|| default_run(options));
     let stop = stop_on_signal()?;
 
-    let mut bar = Bar::new(arguments.quiet, arguments.verbose);
     let train_options = regard_train::TrainOptions {
         run: run.clone(),
         resume: options.resume,
         init: options.init.clone(),
         device,
     };
-    let outcome = train(config.clone(), &train_options, &stop, &mut bar);
-    bar.finish();
+    let outcome = if options.dashboard {
+        dashboard::train(config.clone(), &train_options, &stop, arguments)
+    } else {
+        let mut bar = Bar::new(arguments.quiet, arguments.verbose);
+        let outcome = train(config.clone(), &train_options, &stop, &mut bar);
+        bar.finish();
+        outcome.map_err(Into::into)
+    };
     // What is left can be stopped at any time: the next signal does not wait.
     stop.store(true, Ordering::Relaxed);
     let tell = |line: &str| {

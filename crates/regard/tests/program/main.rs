@@ -10,6 +10,7 @@ mod engine;
 mod resuming;
 mod scan;
 mod searching;
+mod seeing;
 mod support;
 mod threads;
 mod training;

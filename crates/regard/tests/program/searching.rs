@@ -21,11 +21,11 @@ fn the_flag_goes_before_the_key_and_one_is_greedy_search() {
     place.copy_run("runs/tiny", "runs/wide");
     let config = place.text("runs/wide/config.toml");
     assert!(
-        config.contains("\nbeam = 1\nlength_penalty = 0.6\n"),
+        config.contains("\nbeam = 1\nlength_penalty = 1.0\n"),
         "{config}"
     );
     let config = config.replace(
-        "beam = 1\nlength_penalty = 0.6",
+        "beam = 1\nlength_penalty = 1.0",
         "beam = 4\nlength_penalty = -1.5",
     );
     place.write("runs/wide/config.toml", config);
