@@ -127,7 +127,7 @@ impl Origins {
     }
 }
 
-/// [`attention`] to keys and values that stand where `origins` says.
+/// [`attention`](crate::attention()) to keys and values that stand where `origins` says.
 ///
 /// ```text
 /// context[r] = attention(q[r], k', v')       k'[s] = k[origins(r, s), s], and v' likewise
@@ -144,13 +144,13 @@ impl Origins {
 ///
 /// # Behaviour
 ///
-/// As [`attention`], mask and bias being those of the R rows. For a few queries without dropout that want no weights, as in a
+/// As [`attention`](crate::attention()), mask and bias being those of the R rows. For a few queries without dropout that want no weights, as in a
 /// step of decoding, keys and values are read where they stand (f32, softmax, burn's CPU backend); otherwise they are
 /// gathered first, which takes the memory of `R S` positions.
 ///
 /// # Panics
 ///
-/// As [`attention`], and if rows or positions are not those of `origins`.
+/// As [`attention`](crate::attention()), and if rows or positions are not those of `origins`.
 ///
 /// # Differences
 ///
