@@ -23,10 +23,11 @@ type Chain = &'static [(u32, u32, f32)];
 /// 1   <s> -> </s> 0.5, c 0.5  c -> </s> 0.7, c 0.3
 /// 2   <s> -> a 0.5, b 0.5     a -> a 0.9, </s> 0.1     b -> </s> 1
 /// 3   <s> -> a 1              a -> b 1                 b -> nothing
+/// 4   <s> -> a 0.5, b 0.5     a, b -> c 1              c -> </s> 1
 /// ```
 ///
-/// From 4 on, every letter and the end may follow the last two tokens, with probabilities without a pattern.
-const CHAINS: [Chain; 4] = [
+/// From 5 on, every letter and the end may follow the last two tokens, with probabilities without a pattern.
+const CHAINS: [Chain; 5] = [
     &[
         (START, A, 0.6),
         (START, B, 0.4),
@@ -49,6 +50,13 @@ const CHAINS: [Chain; 4] = [
         (B, END, 1.0),
     ],
     &[(START, A, 1.0), (A, B, 1.0)],
+    &[
+        (START, A, 0.5),
+        (START, B, 0.5),
+        (A, C, 1.0),
+        (B, C, 1.0),
+        (C, END, 1.0),
+    ],
 ];
 
 /// The probability of `to` in a chain, after `history`.
