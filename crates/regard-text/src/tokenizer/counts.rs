@@ -16,7 +16,8 @@ const CHUNK: usize = 4096;
 ///
 /// Nothing is kept but how often each piece between two cuts occurs, so that memory grows with the
 /// number of different words, not with the length of the text. How the lines are divided into
-/// chunks, their order and the number of threads change nothing about the result.
+/// chunks, their order and the number of threads change nothing about the result. Of more than
+/// 262,144 different pieces, `bpe`, `unigram` and `wordpiece` learn from the most frequent.
 #[derive(Debug)]
 pub struct PieceCounter {
     config: TokenizerConfig,
@@ -70,7 +71,7 @@ impl PieceCounter {
     pub fn finish(self) -> Result<Tokenizer, TextError> {
         let mut pieces: Vec<(String, u64)> = self.counts.into_iter().collect();
         pieces.sort_unstable();
-        let inner = train::learn(&self.config, self.tokenizer, &pieces)?;
+        let inner = train::learn(&self.config, self.tokenizer, pieces)?;
         Ok(Tokenizer::assemble(inner, SpecialIds::default()))
     }
 }

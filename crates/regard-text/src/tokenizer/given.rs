@@ -1,7 +1,10 @@
 //! Tokenizers that were made elsewhere: reading them, and finding their special tokens.
 
+use std::collections::HashMap;
 use std::path::Path;
 
+use serde::Deserialize;
+use serde_json::Value;
 use tokenizers::models::ModelWrapper;
 
 use super::TokenizerConfig;
@@ -66,6 +69,9 @@ pub(super) fn read(
         path: path.to_owned(),
         reason,
     };
+    if let Some(reason) = unmergeable(&bytes) {
+        return Err(refused(reason));
+    }
     let mut inner =
         tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| refused(error.to_string()))?;
     if let Some(reason) = sparse(&inner) {
@@ -81,6 +87,50 @@ pub(super) fn read(
     }
     let special = special_ids(&inner, path, config)?;
     Ok((inner, special))
+}
+
+/// A file with a BPE model, as far as it matters to [`unmergeable`].
+#[derive(Deserialize)]
+struct Merging {
+    model: MergingModel,
+}
+
+#[derive(Deserialize)]
+struct MergingModel {
+    vocab: HashMap<String, Value>,
+    merges: Vec<Couple>,
+    continuing_subword_prefix: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Couple {
+    Spaced(String),
+    Two(String, String),
+}
+
+/// What is wrong with merges on which the library would panic: it takes for granted that the right
+/// part has the prefix, and that no merge makes a token longer than all there are.
+fn unmergeable(bytes: &[u8]) -> Option<String> {
+    // Files of other models, or of no model, are for the library to judge.
+    let Merging { model } = serde_json::from_slice(bytes).ok()?;
+    let prefix = model.continuing_subword_prefix.unwrap_or_default();
+    model.merges.iter().find_map(|couple| {
+        let (left, right) = match couple {
+            // Old files begin with a line that names a version.
+            Couple::Spaced(line) if line.starts_with("#version") => return None,
+            Couple::Spaced(line) => line.split_once(' ')?,
+            Couple::Two(left, right) => (left.as_str(), right.as_str()),
+        };
+        let Some(rest) = right.strip_prefix(&prefix) else {
+            return Some(format!(
+                "it merges `{left}` with `{right}`, which does not begin with `{prefix}`"
+            ));
+        };
+        let joined = [left, rest].concat();
+        (!model.vocab.contains_key(&joined))
+            .then(|| format!("it merges `{left}` and `{right}`, but has no token `{joined}`"))
+    })
 }
 
 /// What is wrong with ids that are spread so far that an embedding would be mostly empty.

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use proptest::prelude::*;
 use regard_text::{
     Spaces, SpecialIds, TextError, Tokenizer, TokenizerConfig, TokenizerTrainer, Tokenizers,
 };
@@ -460,5 +461,70 @@ fn files_that_do_not_go_together_are_refused() {
     for (config, expected) in cases {
         assert_eq!(config.problems(), [expected]);
         assert!(Tokenizers::train(&config, &[]).is_err());
+    }
+}
+
+#[test]
+fn merges_that_make_no_token_are_named() {
+    for (prefix, merge, expected) in [
+        (
+            "",
+            "h the",
+            "it merges `h` and `the`, but has no token `hthe`",
+        ),
+        (
+            "##",
+            "h e",
+            "it merges `h` with `e`, which does not begin with `##`",
+        ),
+    ] {
+        let mut file = gpt2();
+        file["model"]["continuing_subword_prefix"] = json!(prefix);
+        file["model"]["merges"] = json!([merge]);
+        let error = load_as(&file, &gpt2_config()).unwrap_err();
+        assert!(error.to_string().ends_with(expected), "{error}");
+    }
+}
+
+/// Puts `value` at node number `place` of a JSON tree, counted from the root.
+fn disturb(node: &mut Value, place: &mut usize, value: &Value) {
+    if *place == 0 {
+        *node = value.clone();
+    }
+    *place = place.wrapping_sub(1);
+    let children: Vec<&mut Value> = match node {
+        Value::Array(items) => items.iter_mut().collect(),
+        Value::Object(fields) => fields.values_mut().collect(),
+        _ => Vec::new(),
+    };
+    for child in children {
+        if *place == usize::MAX {
+            return;
+        }
+        disturb(child, place, value);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_file_with_anything_wrong_in_it_is_an_error_or_a_tokenizer(
+        which in 0_usize..4,
+        place in 0_usize..400,
+        value in prop::sample::select(vec![
+            json!(null), json!(0), json!(-1), json!(1e300), json!(u64::MAX), json!(3_000_000_000_u64), json!(""),
+            json!("a"), json!("##"), json!("\u{2581}\u{10ffff}"), json!([]), json!({}), json!(true), json!(["a", "b"]),
+            json!([["a", 1.0]]), json!({"a": 0}), json!({"type": "BPE"}),
+        ]),
+    ) {
+        let words = words(&json!({"<pad>": 0, "<unk>": 1, "</s>": 3, "un": 10}));
+        let mut file = [gpt2(), bert(), t5(), words][which].clone();
+        disturb(&mut file, &mut { place }, &value);
+        for config in [gpt2_config(), TokenizerConfig::default()] {
+            let Ok(tokenizer) = load_as(&file, &config) else { continue };
+            let ids = tokenizer.encode("The the\u{a0}ab \0é</s>");
+            tokenizer.decode(&ids);
+            tokenizer.tokens(&ids);
+            prop_assert!(ids.iter().all(|&id| (id as usize) < tokenizer.vocabulary_size()));
+        }
     }
 }
