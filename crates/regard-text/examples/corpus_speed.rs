@@ -2,7 +2,8 @@
 //!
 //! `corpus_speed generate PAIRS FILE` writes synthetic pairs; `corpus_speed measure FILE DIRECTORY`
 //! trains a tokenizer where the directory has none, opens the examples, plans an epoch and makes
-//! batches. `scripts/bench/corpus.sh` runs both, and the second once more, as a restart does.
+//! batches; `filtered` does so without duplicates. `scripts/bench/corpus.sh` runs them, and the second
+//! once more, as a restart does.
 
 #![expect(clippy::print_stdout, reason = "a program that prints")]
 
@@ -25,8 +26,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["generate", pairs, file] => generate(pairs.parse()?, Path::new(file)),
-        ["measure", file, directory] => watched(|| measure(file, Path::new(directory))),
-        _ => Err("usage: corpus_speed generate PAIRS FILE | measure FILE DIRECTORY".into()),
+        ["measure", file, directory] => watched(|| measure(file, Path::new(directory), false)),
+        ["filtered", file, directory] => watched(|| measure(file, Path::new(directory), true)),
+        _ => {
+            Err("usage: corpus_speed generate PAIRS FILE | measure|filtered FILE DIRECTORY".into())
+        }
     }
 }
 
@@ -71,12 +75,13 @@ fn draw(state: &mut u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-fn measure(file: &str, directory: &Path) -> Result<(), Box<dyn Error>> {
+fn measure(file: &str, directory: &Path, filtered: bool) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(directory)?;
     let start = Instant::now();
     let data = DataConfig {
         train: Some(CorpusFiles::tsv(file)),
         cache: directory.join("cache"),
+        drop_duplicates: filtered,
         ..DataConfig::default()
     };
     let mut pairs = data.training_pairs()?;

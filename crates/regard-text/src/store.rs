@@ -192,6 +192,17 @@ impl ExampleStore {
         &self.digest
     }
 
+    /// Bytes of the longest text of a pair, both sides together; 0 where the texts are not kept.
+    pub fn longest_text(&self) -> usize {
+        let sizes = self.places.windows(2).map(|ends| ends[1] - ends[0]);
+        let texts = sizes.zip(&self.lengths).map(|(size, &lengths)| {
+            // Behind the ids and before the text there is its length.
+            let rest = size.saturating_sub(self.layout.ids_size(lengths) as u64 + 4);
+            usize::try_from(rest).unwrap_or(usize::MAX)
+        });
+        texts.max().unwrap_or(0)
+    }
+
     /// Unknown tokens of source and target.
     pub fn unknown(&self) -> [Unknown; 2] {
         self.unknown

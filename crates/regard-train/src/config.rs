@@ -170,9 +170,9 @@ impl RunConfig {
         let mut keys = Vec::new();
         differences("", &ours, &theirs, &mut keys);
         keys.retain(|(key, _)| {
-            !MAY_CHANGE
-                .iter()
-                .any(|allowed| *key == format!("train.{allowed}"))
+            let in_train = |allowed: &&str| *key == format!("train.{allowed}");
+            // Where the examples are kept says nothing about which they are.
+            key != "data.cache" && !MAY_CHANGE.iter().any(in_train)
         });
         if keys.is_empty() {
             return Ok(self);
@@ -351,6 +351,7 @@ mod tests {
         let earlier = config(MINIMAL).unwrap();
         let mut later = earlier.clone();
         later.train.steps = 20_000;
+        later.data.cache = "elsewhere".into();
         assert!(later.clone().resuming(&earlier).is_ok());
         later.train.learning_rate = Some(0.5);
         let error = later.resuming(&earlier).unwrap_err().to_string();

@@ -1,5 +1,7 @@
 //! The batches of a run, one update after the other.
 
+use std::ops::Range;
+
 use burn::tensor::Device;
 use regard_nn::Batch;
 use regard_text::SpecialIds;
@@ -74,13 +76,27 @@ impl<'a> Feed<'a> {
 
     /// A batch at least as large as any that comes.
     pub(crate) fn worst(&self) -> Result<(Batch, usize), TrainError> {
+        let batch = self.worst_host_batch()?;
+        Ok((device_batch(&batch, &self.device), batch.rows()))
+    }
+
+    fn worst_host_batch(&self) -> Result<HostBatch, TrainError> {
         let train = &self.corpora.train;
         let indices = worst_batch(train.lengths(), self.batch_tokens);
         let examples = train.read(&indices)?;
-        let rows: Vec<&Example> = examples.iter().collect();
-        let indices = indices.iter().map(|&index| index as usize).collect();
-        let batch = HostBatch::new(&rows, indices, self.special());
-        Ok((device_batch(&batch, &self.device), batch.rows()))
+        if !self.is_sampled() {
+            return Ok(self.host_batch(&examples, &indices));
+        }
+        // What is cut anew may come to one token for each byte, and marks of words. So: full rows of the longest that can
+        // be, and one more than fit, for what the division leaves.
+        let width = self.max_length.min(train.longest_text() + 2);
+        let rows = self.batch_tokens.div_ceil(width + 1);
+        let full = |ids: &Vec<u32>| ids.iter().copied().cycle().take(width).collect();
+        let full = Example {
+            source: full(&examples[0].source),
+            target: full(&examples[0].target),
+        };
+        Ok(self.host_batch(&vec![full; rows], &vec![indices[0]; rows]))
     }
 
     /// The examples at `indices`: one batch, or its parts.
@@ -88,8 +104,7 @@ impl<'a> Feed<'a> {
         let Corpora {
             tokenizers, train, ..
         } = self.corpora;
-        let is_sampled = tokenizers.source().is_sampled() || tokenizers.target().is_sampled();
-        let examples = if is_sampled {
+        let examples = if self.is_sampled() {
             let texts = train.read_with_text(indices)?;
             let draw = (self.seed, self.position.epoch);
             resample(tokenizers, texts, indices, self.max_length, draw)
@@ -98,12 +113,19 @@ impl<'a> Feed<'a> {
         };
         let lengths: Vec<_> = examples.iter().map(Example::lengths).collect();
         let parts = split(&lengths, self.batch_tokens).into_iter();
-        let batch = |part: std::ops::Range<usize>| {
-            let rows: Vec<&Example> = examples[part.clone()].iter().collect();
-            let indices = indices[part].iter().map(|&index| index as usize).collect();
-            HostBatch::new(&rows, indices, self.special())
-        };
+        let batch = |part: Range<usize>| self.host_batch(&examples[part.clone()], &indices[part]);
         Ok(parts.map(batch).collect())
+    }
+
+    fn host_batch(&self, examples: &[Example], indices: &[u32]) -> HostBatch {
+        let rows: Vec<&Example> = examples.iter().collect();
+        let indices = indices.iter().map(|&index| index as usize).collect();
+        HostBatch::new(&rows, indices, self.special())
+    }
+
+    fn is_sampled(&self) -> bool {
+        let tokenizers = &self.corpora.tokenizers;
+        tokenizers.source().is_sampled() || tokenizers.target().is_sampled()
     }
 
     fn special(&self) -> SpecialIds {
@@ -115,5 +137,100 @@ impl<'a> Feed<'a> {
         // Two plans at once would be forty megabytes too much for ten million pairs.
         self.plan = Plan::default();
         self.plan = plan_epoch(self.corpora.train.lengths(), self.batch_tokens, seed, epoch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prepare_corpora;
+    use regard_text::toy::{Generate, Task};
+    use regard_text::{DataConfig, TokenizerConfig};
+
+    /// The batches of two epochs, and the worst, with words cut at random by `dropout`.
+    fn batches(dropout: f64) -> (Vec<Vec<HostBatch>>, HostBatch) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = RunConfig::load(
+            &std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/copy.toml"),
+            &[],
+        )
+        .unwrap();
+        config.data = DataConfig {
+            generate: Some(Generate {
+                pairs: 300,
+                max_length: Some(12),
+                ..Generate::new(Task::Toy)
+            }),
+            cache: directory.path().into(),
+            batch_tokens: 150,
+            max_length: 40,
+            ..DataConfig::default()
+        };
+        config.tokenizer = TokenizerConfig {
+            vocabulary: 300,
+            dropout,
+            ..TokenizerConfig::default()
+        };
+        let corpora = prepare_corpora(&config.data, |pairs| {
+            let plain = pairs.train_tokenizers(&config.tokenizer)?;
+            Ok(plain.sampled(&config.tokenizer)?)
+        })
+        .unwrap();
+        let mut all = Vec::new();
+        let mut feed = Feed::new(&config, &corpora, &Device::flex(), Position::default());
+        for epoch in 0..2 {
+            feed.position.epoch = epoch;
+            feed.plan();
+            for batch in feed.plan.iter() {
+                all.push(feed.host_batches(batch).unwrap());
+            }
+        }
+        (all, feed.worst_host_batch().unwrap())
+    }
+
+    fn padded(batch: &HostBatch) -> usize {
+        batch.rows() * batch.source.width.max(batch.target_width)
+    }
+
+    #[test]
+    fn no_part_is_larger_than_the_budget_or_than_the_worst() {
+        for dropout in [0.0, 0.5, 0.9] {
+            let (batches, worst) = batches(dropout);
+            let parts: Vec<&HostBatch> = batches.iter().flatten().collect();
+            assert_eq!(
+                parts.len() > batches.len(),
+                dropout > 0.0,
+                "cutting anew makes batches grow"
+            );
+            let mut tokens = 0;
+            for part in &parts {
+                assert!(padded(part) <= 150);
+                tokens =
+                    tokens.max(part.source.lengths.iter().sum::<usize>() + part.target_tokens());
+            }
+            let most: usize = worst.source.lengths.iter().sum::<usize>() + worst.target_tokens();
+            assert!(tokens <= most, "{tokens} tokens, {most} in the worst batch");
+            let rows: usize = parts.iter().map(|part| part.rows()).sum();
+            assert_eq!(rows, 2 * 300, "every example in every epoch");
+        }
+    }
+
+    #[test]
+    fn an_epoch_cuts_anew_and_the_same_epoch_alike() {
+        let first = batches(0.5).0;
+        assert_eq!(first, batches(0.5).0);
+        let mut rows: Vec<(usize, Vec<u32>)> = Vec::new();
+        for part in first.iter().flatten() {
+            for (r, &index) in part.indices.iter().enumerate() {
+                let ids = &part.source.ids[r * part.source.width..][..part.source.lengths[r]];
+                rows.push((index, ids.to_vec()));
+            }
+        }
+        rows.sort();
+        let changed = rows.chunks(2).filter(|pair| pair[0].1 != pair[1].1).count();
+        assert!(
+            changed > 250,
+            "{changed} of 300 sources were cut in two ways"
+        );
     }
 }

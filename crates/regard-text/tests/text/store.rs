@@ -133,6 +133,7 @@ fn the_digest_is_that_of_lengths_and_ids() {
     });
     let expected = regard_text::digest(numbers.flat_map(u64::to_le_bytes));
     assert_eq!(corpus.open().digest(), expected);
+    assert_eq!(corpus.open().longest_text(), 0, "no text is kept");
 }
 
 #[test]
@@ -156,6 +157,8 @@ fn texts_are_kept_for_tokenizers_that_sample() {
     assert_eq!(read[0].1, pairs[5]);
     assert_eq!(read[1].1, pairs[99]);
     assert_eq!(all(&store), corpus.in_memory());
+    let bytes = |pair: &regard_text::corpus::Pair| pair.source.len() + pair.target.len();
+    assert_eq!(store.longest_text(), pairs.iter().map(bytes).max().unwrap());
 }
 
 #[test]

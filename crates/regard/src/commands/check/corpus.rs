@@ -3,10 +3,11 @@
 use anyhow::Result;
 use regard_text::DataConfig;
 use regard_text::corpus::{Pair, ReadReport, Reason, inspect};
-use regard_text::store::{Origin, Unknown};
+use regard_text::store::Unknown;
 use regard_text::toy::Split;
 use regard_train::Corpora;
 
+use crate::commands::progress::origin_line;
 use crate::output::{count, say};
 
 /// A side of a part with more unknown tokens of a hundred is warned of.
@@ -46,14 +47,7 @@ pub(super) fn say_report(name: &str, report: &ReadReport) -> Result<()> {
 
 /// Says where the training examples are, and whether they had to be made.
 pub(super) fn say_origin(corpora: &Corpora) -> Result<()> {
-    let path = corpora.train.path().display();
-    match corpora.train.origin() {
-        Origin::Found => say(&format!("examples: found in `{path}`")),
-        Origin::Made => say(&format!("examples: written to `{path}`")),
-        Origin::Renewed { reason } => say(&format!(
-            "examples: written anew to `{path}`, since {reason}"
-        )),
-    }
+    say(&origin_line(&corpora.train))
 }
 
 /// Says the share of unknown tokens on both sides of a part; of how many sides it is too large.
