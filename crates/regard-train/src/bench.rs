@@ -9,7 +9,7 @@ use regard_kernels::{Profiled, finish_profile, linear, start_profile};
 use regard_nn::{Batch, Init, Key, ModelConfig, TargetRows, Tokens};
 use serde::Serialize;
 
-use crate::{Optimizer, TeacherForcing, TrainConfig, TrainError, Trainer};
+use crate::{Optimizer, Recompute, TeacherForcing, TrainConfig, TrainError, Trainer};
 
 /// Shape of the benchmark's batches and number of its steps.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,8 @@ pub struct TrainBench {
     pub shortest: Option<usize>,
     /// What becomes of padding between attention calls.
     pub padding: BenchPadding,
+    /// Which activations are computed again instead of kept.
+    pub recompute: Recompute,
     /// Steps that are timed, after two that are not.
     pub steps: usize,
     /// Whether to tell where the time went.
@@ -101,6 +103,7 @@ pub fn bench_train(
     let device = device.clone().autodiff();
     let config = TrainConfig {
         seed,
+        recompute: bench.recompute,
         ..TrainConfig::default()
     };
     let optimizer = Optimizer::new(config.optimizer());

@@ -320,6 +320,9 @@ pub(crate) struct BenchTrainOptions {
     /// What becomes of padding between attention calls
     #[arg(long, default_value = "skipped")]
     pub(crate) padding: PaddingName,
+    /// Keep of each layer what it reads, and compute the rest again in the backward pass; of a transformer
+    #[arg(long)]
+    pub(crate) recompute: bool,
     /// Print where the time of a step goes
     #[arg(long)]
     pub(crate) profile: bool,

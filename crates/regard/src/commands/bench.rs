@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use regard_decode::{DecodeBench, ProfileLine, bench_decode};
 use regard_nn::{ModelConfig, RnnConfig, TransformerConfig};
 use regard_text::SpecialIds;
-use regard_train::{BenchPadding, Profile, TrainBench, bench_train};
+use regard_train::{BenchPadding, Profile, Recompute, TrainBench, bench_train};
 
 use crate::cli::{
     Arguments, BenchCommand, BenchDecodeOptions, BenchOptions, BenchTrainOptions, PaddingName,
@@ -29,6 +29,13 @@ pub(crate) fn run(options: &BenchOptions, arguments: &Arguments) -> Result<ExitC
 fn train(options: &BenchTrainOptions, arguments: &Arguments) -> Result<()> {
     let shape = &options.shape;
     let device = device::named(&arguments.device)?;
+    let model = model(shape, 1)?;
+    if options.recompute && !matches!(model, ModelConfig::Transformer(_)) {
+        bail!(
+            "`--recompute`: a model of kind {} keeps little between layers",
+            shape.model
+        );
+    }
     let bench = TrainBench {
         vocabulary: shape.vocabulary,
         batch: shape.batch,
@@ -39,15 +46,15 @@ fn train(options: &BenchTrainOptions, arguments: &Arguments) -> Result<()> {
             PaddingName::Skipped => BenchPadding::Skipped,
             PaddingName::Computed => BenchPadding::Computed,
         },
+        recompute: if options.recompute {
+            Recompute::Layers
+        } else {
+            Recompute::None
+        },
         steps: shape.steps,
         profile: options.profile,
     };
-    let speed = bench_train(
-        &model(shape, 1)?,
-        &bench,
-        arguments.seed.unwrap_or(1),
-        &device,
-    )?;
+    let speed = bench_train(&model, &bench, arguments.seed.unwrap_or(1), &device)?;
     if shape.json {
         return say(&serde_json::to_string(&speed)?);
     }

@@ -417,6 +417,34 @@ fn bench_prints_its_keys() {
     }
 }
 
+/// Of a deep and narrow model, nearly all memory is activations.
+#[test]
+fn layers_that_compute_again_keep_less() {
+    let place = Place::new();
+    let shape = "bench train --json --profile --steps 1 --layers 8 --d-model 32 --d-ff 128 --n-heads 2 --vocabulary 20 \
+                 --batch 64 --source-length 64 --target-length 64";
+    let measured = |more: &[&str]| {
+        let arguments: Vec<&str> = shape
+            .split_whitespace()
+            .chain(more.iter().copied())
+            .collect();
+        let printed: Value = serde_json::from_str(&place.run(&arguments).succeeds()).unwrap();
+        let gflop = printed["profile"]["gflop"].as_f64().unwrap();
+        (gflop, printed["peak_memory_mib"].as_f64())
+    };
+    let (kept, again) = (measured(&[]), measured(&["--recompute"]));
+    // A third pass beside the forward and the backward one, which is twice as much; keys and values of the source, the
+    // embedding and the output map have none.
+    let more = again.0 / kept.0;
+    assert!(1.25 < more && more < 4.0 / 3.0, "{more} times the products");
+    if let (Some(kept), Some(again)) = (kept.1, again.1) {
+        assert!(again < 0.5 * kept, "{again} MiB, and {kept} MiB without");
+    }
+    place
+        .run(&["bench", "train", "--model", "luong", "--recompute"])
+        .fails(&["`--recompute`: a model of kind luong keeps little between layers"]);
+}
+
 #[test]
 fn bench_refuses_impossible_shapes() {
     let place = Place::new();
