@@ -21,6 +21,7 @@ batch_tokens = 256
 [tokenizer]
 kind = "bpe"
 vocabulary = 60
+dropout = 0.1
 
 [model]
 kind = "transformer"

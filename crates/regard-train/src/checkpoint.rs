@@ -61,9 +61,12 @@ pub(crate) fn save(
     }
     run.write_checkpoint(state.step, |directory| -> Result<(), TrainError> {
         write_tensors(&directory.join("model.safetensors"), &parameters)?;
-        trainer.optimizer().save(&optimizer(directory))?;
-        if let Some(average) = average {
-            average.save(&directory.join("ema.safetensors"))?;
+        // Before the first update there are parameters and nothing else.
+        if state.step > 0 {
+            trainer.optimizer().save(&optimizer(directory))?;
+            if let Some(average) = average {
+                average.save(&directory.join("ema.safetensors"))?;
+            }
         }
         let json = serde_json::to_vec_pretty(state).map_err(|error| TrainError::Damaged {
             path: self::state(directory),
@@ -83,15 +86,26 @@ pub(crate) fn load<M: Module>(
 ) -> Result<(M, Optimizer, Option<MovingAverage>, RunState), TrainError> {
     let directory = run.checkpoint(step);
     let model = load_parameters(model, &run.parameters(step))?;
-    let optimizer = Optimizer::load(config.optimizer(), &model, &optimizer(&directory))?;
-    let average = (config.ema > 0.0)
-        .then(|| MovingAverage::load(config.ema, &model, &run.moving_average(step)))
-        .transpose()?;
+    let (optimizer, average) = if step > 0 {
+        let average = (config.ema > 0.0)
+            .then(|| MovingAverage::load(config.ema, &model, &run.moving_average(step)))
+            .transpose()?;
+        let optimizer = Optimizer::load(config.optimizer(), &model, &optimizer(&directory))?;
+        (optimizer, average)
+    } else {
+        nothing_kept(config)
+    };
     let state = read_state(run, step)?.ok_or_else(|| TrainError::Damaged {
         path: state(&directory),
         reason: "it is missing".into(),
     })?;
     Ok((model, optimizer, average, state))
+}
+
+/// What optimiser and moving average know before the first update.
+pub(crate) fn nothing_kept(config: &TrainConfig) -> (Optimizer, Option<MovingAverage>) {
+    let average = (config.ema > 0.0).then(|| MovingAverage::new(config.ema));
+    (Optimizer::new(config.optimizer()), average)
 }
 
 /// The state in the checkpoint at `step`; `None` if it has none.

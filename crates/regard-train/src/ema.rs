@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
-use regard_decode::{DecodeError, NamedTensor, ParameterPath, TensorFile, write_tensors};
+use regard_decode::{
+    DecodeError, NamedTensor, ParameterPath, TensorFile, parameters, write_tensors,
+};
 use regard_kernels::moving_average;
 
 /// An exponential moving average of every parameter, keyed by parameter path.
@@ -69,18 +71,21 @@ impl MovingAverage {
     ///
     /// If the file is missing, damaged or belongs to another model.
     pub fn load(decay: f64, model: &impl Module, path: &Path) -> Result<Self, DecodeError> {
-        let mut reader = Reader {
-            file: TensorFile::read(path)?,
-            path: ParameterPath::default(),
-            averages: BTreeMap::new(),
-            problems: Vec::new(),
-        };
-        model.visit(&mut reader);
-        reader.file.finish(reader.problems)?;
-        Ok(Self {
-            decay,
-            averages: reader.averages,
-        })
+        let mut file = TensorFile::read(path)?;
+        let mut problems = Vec::new();
+        let mut averages = BTreeMap::new();
+        for parameter in parameters(model) {
+            let values = file.take(&parameter.name, &parameter.shape, &mut problems);
+            if let Some(values) = values {
+                let average = NamedTensor {
+                    values,
+                    ..parameter
+                };
+                averages.insert(average.name.clone(), average);
+            }
+        }
+        file.finish(problems)?;
+        Ok(Self { decay, averages })
     }
 }
 
@@ -146,39 +151,6 @@ impl ModuleMapper for Applier<'_> {
                 })
             }
             None => param,
-        }
-    }
-}
-
-struct Reader {
-    file: TensorFile,
-    path: ParameterPath,
-    averages: BTreeMap<String, NamedTensor>,
-    problems: Vec<String>,
-}
-
-impl ModuleVisitor for Reader {
-    fn enter_module(&mut self, name: &str, container_type: &str) {
-        self.path.enter(name, container_type);
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let (name, shape) = (self.path.name(), param.val().dims());
-        let values = self.file.take(&name, &shape, &mut self.problems);
-        if let Some(values) = values {
-            let shape = shape.to_vec();
-            self.averages.insert(
-                name.clone(),
-                NamedTensor {
-                    name,
-                    shape,
-                    values,
-                },
-            );
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use regard_decode::{Checkpoint, DecodeError, RunDirectory, write_atomically};
 use regard_text::corpus::ReadReport;
+use regard_text::store::ExampleStore;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::read_state;
@@ -94,6 +95,8 @@ pub struct Progress {
 
 /// What training tells whoever watches; every method does nothing unless it is overridden.
 pub trait Report {
+    /// The training pairs are cut into ids, or were before.
+    fn read(&mut self, _examples: &ExampleStore) {}
     /// The corpora are read; a model with so many parameters will be trained.
     fn started(&mut self, _parameters: usize, _train: &ReadReport, _valid: usize) {}
     /// An update was made.

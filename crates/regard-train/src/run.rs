@@ -86,6 +86,7 @@ pub fn train(
     let corpora = prepare_corpora(&config.data, |pairs| {
         tokenizers(&run, &config, options, pairs)
     })?;
+    report.read(&corpora.train);
     let (learner, state) = begin(&run, &config, &corpora, options)?;
     write_atomically(&run.config(), config.to_toml().as_bytes())?;
     report.started(
@@ -114,8 +115,7 @@ pub fn measure_memory(
     device: &Device,
 ) -> Result<Option<f64>, TrainError> {
     let train = &config.train;
-    let average = (train.ema > 0.0).then(|| MovingAverage::new(train.ema));
-    let optimizer = Optimizer::new(train.optimizer());
+    let (optimizer, average) = checkpoint::nothing_kept(train);
     let mut learner = learner(train, model(config, corpora, device), optimizer, average, 0);
     let feed = Feed::new(config, corpora, device, Position::default());
     let worst = feed.worst()?;
@@ -229,8 +229,7 @@ fn begin(
         }
         None => model,
     };
-    let optimizer = Optimizer::new(train.optimizer());
-    let average = (train.ema > 0.0).then(|| MovingAverage::new(train.ema));
+    let (optimizer, average) = checkpoint::nothing_kept(train);
     let learner = learner(train, model, optimizer, average, 0);
     if options.init.is_some() {
         // A run that is resumed before its first checkpoint must not ask for the other one again.

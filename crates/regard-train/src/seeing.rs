@@ -2,14 +2,13 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
-use regard_decode::{Bundle, BundleConfig, RunDirectory, Translator};
+use regard_decode::RunDirectory;
 use regard_nn::Model;
-use regard_text::Tokenizers;
 use regard_text::corpus::Pair;
-use regard_text::toy::Split;
 
 use crate::events::{self, Events};
 use crate::log::{LogLine, TimingLine, numbers, read_lines};
+use crate::validation::translator;
 use crate::warnings::{LossWatch, Said, collapse, idle_validation};
 use crate::{Corpora, Report, RunConfig, TrainError, Validation, samples};
 
@@ -17,7 +16,7 @@ use crate::{Corpora, Report, RunConfig, TrainError, Validation, samples};
 pub(crate) struct Seeing<'a> {
     run: &'a RunDirectory,
     config: &'a RunConfig,
-    tokenizers: &'a Tokenizers,
+    corpora: &'a Corpora,
     device: &'a Device,
     events: Option<Events>,
     /// What is translated at every validation.
@@ -42,12 +41,7 @@ impl<'a> Seeing<'a> {
         if let Some(warning) = idle {
             report.warned(step, &warning);
         }
-        let samples = if train.samples == 0 || corpora.valid.is_empty() {
-            Vec::new()
-        } else {
-            let (pairs, _) = config.data.read(Split::Valid)?.unwrap_or_default();
-            samples::choose(&pairs, train.samples)
-        };
+        let samples = samples::choose(&corpora.valid_pairs, train.samples);
         let mut loss = LossWatch::default();
         for line in read_lines::<LogLine>(&run.log(), step)? {
             loss.see(line.step, line.nats);
@@ -55,7 +49,7 @@ impl<'a> Seeing<'a> {
         Ok(Self {
             run,
             config,
-            tokenizers: &corpora.tokenizers,
+            corpora,
             device,
             events: train
                 .tensorboard
@@ -99,7 +93,8 @@ impl<'a> Seeing<'a> {
         if self.samples.is_empty() {
             return Ok(());
         }
-        let translator = self.translator(model, validation.step);
+        // Shares the parameters; nothing is copied.
+        let translator = translator(model.valid(), self.config, self.corpora, self.device);
         let hypotheses = samples::write(self.run, validation.step, &translator, &self.samples)?;
         let sentences: Vec<Said<'_>> = self
             .samples
@@ -120,20 +115,5 @@ impl<'a> Seeing<'a> {
     /// Has the system put everything on disk.
     pub(crate) fn sync(&self) -> Result<(), TrainError> {
         self.events.as_ref().map_or(Ok(()), Events::sync)
-    }
-
-    fn translator(&self, model: &Model, step: u64) -> Translator {
-        let bundle = Bundle {
-            config: BundleConfig {
-                tokenizer: self.config.tokenizer.clone(),
-                model: self.config.model.clone(),
-                decode: self.config.decode.clone(),
-            },
-            tokenizers: self.tokenizers.clone(),
-            // Shares the parameters; nothing is copied.
-            model: model.valid(),
-            step: Some(step),
-        };
-        Translator::new(bundle, self.device)
     }
 }

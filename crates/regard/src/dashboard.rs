@@ -155,8 +155,10 @@ mod drawn {
         fn stepped(&mut self, progress: &Progress) {
             let state = self.state("loss", progress.nats);
             self.renderer.update_train(state);
-            self.renderer
-                .update_split(usize::try_from(progress.step).unwrap_or(usize::MAX));
+            let step = usize::try_from(progress.step).unwrap_or(usize::MAX);
+            // Steps stand in the place of epochs, so that the whole moves on with them.
+            self.renderer.update_epoch(step.saturating_sub(1));
+            self.renderer.update_split(step);
             if self.interrupter.should_stop() {
                 self.stop.store(true, Ordering::Relaxed);
             }

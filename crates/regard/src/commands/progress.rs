@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use regard_text::corpus::ReadReport;
+use regard_text::store::{ExampleStore, Origin};
 use regard_train::{Progress, Report, Validation, Warning};
 
 use crate::output::complain;
@@ -50,6 +51,12 @@ impl Bar {
 }
 
 impl Report for Bar {
+    fn read(&mut self, examples: &ExampleStore) {
+        if self.verbose || matches!(examples.origin(), Origin::Renewed { .. }) {
+            self.print(&origin_line(examples));
+        }
+    }
+
     fn started(&mut self, parameters: usize, train: &ReadReport, valid: usize) {
         for line in started_lines(parameters, train, valid) {
             self.print(&line);
@@ -95,6 +102,16 @@ impl Report for Bar {
         if self.verbose {
             self.print(&format!("step {step}: checkpoint written"));
         }
+    }
+}
+
+/// Where the training examples are, and whether they had to be made.
+pub(crate) fn origin_line(examples: &ExampleStore) -> String {
+    let path = examples.path().display();
+    match examples.origin() {
+        Origin::Found => format!("examples: found in `{path}`"),
+        Origin::Made => format!("examples: written to `{path}`"),
+        Origin::Renewed { reason } => format!("examples: written anew to `{path}`: {reason}"),
     }
 }
 

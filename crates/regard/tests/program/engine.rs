@@ -230,6 +230,34 @@ fn a_run_begins_with_another_ones_tokenizers_and_weights() {
 }
 
 #[test]
+fn a_run_stopped_before_its_first_update_goes_on_with_the_other_ones_weights() {
+    let place = Place::with_run();
+    let ema = ["--set", "train.ema=0.9"];
+    let train = |run: &str, more: &[&str]| {
+        place
+            .run(&[&["train", "tiny.toml", "--run", run], &ema[..], more].concat())
+            .succeeds();
+    };
+    train("whole", &["--init", "runs/tiny"]);
+    // As it is when it is killed in its first steps.
+    place.copy_run("whole", "parts");
+    for step in ["step-000002", "step-000004"] {
+        fs::remove_dir_all(place.path(&format!("parts/checkpoints/{step}"))).unwrap();
+    }
+    for name in ["best", "last"] {
+        fs::remove_file(place.path(&format!("parts/checkpoints/{name}"))).unwrap();
+    }
+    place.run_on(&["translate", "parts"], "a b\n").succeeds();
+    train("parts", &["--resume"]);
+    for file in ["model", "ema", "optimizer"] {
+        let name = format!("checkpoints/step-000004/{file}.safetensors");
+        let read = |run: &str| place.read(&format!("{run}/{name}"));
+        assert!(read("whole") == read("parts"), "{name} differs");
+    }
+    assert_eq!(place.read("whole/log.jsonl"), place.read("parts/log.jsonl"));
+}
+
+#[test]
 fn the_best_is_what_was_asked_for() {
     let place = Place::new();
     for (best, keys) in [
@@ -380,12 +408,34 @@ fn computing_layers_again_changes_nothing_but_memory() {
             ])
             .succeeds();
     }
-    // A tied matrix gets its gradients in another order.
-    for (one, other) in nats(&place, "none").iter().zip(nats(&place, "layers")) {
-        assert!((one - other).abs() < 1e-6 * one, "{one} and {other}");
+    for name in ["log.jsonl", "checkpoints/step-000004/model.safetensors"] {
+        let read = |run: &str| place.read(&format!("{run}/{name}"));
+        assert!(read("none") == read("layers"), "{name} differs");
     }
     let recurrent = Place::with_model("kind = \"luong\"\nd_model = 16");
     recurrent
         .run(&["check", "tiny.toml", "--set", "train.recompute=layers"])
         .fails(&["`train.recompute`: expected `none`", "got `layers`"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_memory_that_check_measures_is_what_training_needs() {
+    let place = Place::new();
+    for set in ["model.d_ff=32", "data.batch_tokens=8192", "model.d_ff=8192"] {
+        let checked = place.run(&["check", "tiny.toml", "--set", set]).succeeds();
+        let (_, behind) = checked.split_once("memory: about ").expect("an estimate");
+        let estimate: f64 = behind.split(' ').next().unwrap().parse().unwrap();
+        let run = set.replace('.', "-");
+        place
+            .run(&["train", "tiny.toml", "--run", &run, "--set", set])
+            .succeeds();
+        let timing = place.text(&format!("{run}/timing.jsonl"));
+        let last: Value = serde_json::from_str(timing.lines().last().unwrap()).unwrap();
+        let peak = last["peak_memory_mib"].as_f64().unwrap();
+        assert!(
+            (0.75 * peak..=1.25 * peak).contains(&estimate),
+            "{set}: {estimate} MiB were expected, {peak} measured"
+        );
+    }
 }

@@ -82,7 +82,9 @@ fn stopped_killed_and_resumed_is_never_stopped() {
             text
         };
         // All that an update may leave behind.
-        let text = text.replace("steps = 4", "steps = 4\nema = 0.99\nr_drop = 1.0");
+        let text = text
+            .replace("steps = 4", "steps = 4\nema = 0.99\nr_drop = 1.0")
+            .replace("kind = \"word\"", "kind = \"bpe\"\ndropout = 0.3");
         place.write("tiny.toml", text);
         stopped_killed_and_resumed(&place);
         let average = "checkpoints/step-000300/ema.safetensors";
