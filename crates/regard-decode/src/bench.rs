@@ -9,7 +9,7 @@ use regard_text::SpecialIds;
 use serde::Serialize;
 
 use crate::search::beam_search_from;
-use crate::{BeamOptions, LengthPenalty, ProfileLine, TargetLength, beam_search, profile_lines};
+use crate::{BeamOptions, ProfileLine, Request, TargetLength, beam_search, profile_lines};
 
 /// Shape of the benchmark and number of its runs.
 #[derive(Clone, Copy, Debug)]
@@ -77,24 +77,22 @@ pub fn bench_decode(
         })
         .collect();
     let source = Tokens::new(&ids, &vec![bench.source_length; bench.batch], device);
-    let lengths = vec![
-        TargetLength {
-            least: bench.target_length,
-            most: bench.target_length,
-        };
-        bench.batch
-    ];
+    let length = TargetLength {
+        least: bench.target_length,
+        most: bench.target_length,
+    };
+    let requests = vec![Request::from(length); bench.batch];
     let special = SpecialIds::default();
     // All hypotheses have one length, so that no penalty changes their order.
     let options = BeamOptions {
         beam: bench.beam,
-        length_penalty: LengthPenalty::default(),
+        ..BeamOptions::default()
     };
     let mut seconds = Vec::new();
     for run in 0..=bench.runs {
         let begun = Instant::now();
         let hypotheses = each_model!(&model, model => {
-            beam_search(model, &source, &lengths, special, &options)
+            beam_search(model, &source, &requests, special, &options)
         });
         let elapsed = begun.elapsed().as_secs_f64();
         assert!(
@@ -112,7 +110,7 @@ pub fn bench_decode(
             let memory = model.encode(&source, &Pass::evaluation());
             profile(bench, || {
                 let how = (special, &options);
-                beam_search_from(model, memory.clone(), &lengths, how, device);
+                beam_search_from(model, memory.clone(), &requests, how, device);
             })
         })
     });

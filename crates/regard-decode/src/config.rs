@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::section::suggestion;
-use crate::{BeamOptions, DecodeError, FORMAT, LengthPenalty, Problems, parse, read_section};
+use crate::{
+    BeamOptions, DecodeError, Diversity, FORMAT, LengthForm, LengthPenalty, Problems, Rules, parse,
+    read_section,
+};
 
 /// The `[decode]` section: how text is translated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,7 +91,10 @@ impl DecodeConfig {
             beam: self.beam,
             length_penalty: LengthPenalty {
                 alpha: self.length_penalty,
+                form: LengthForm::Gnmt,
             },
+            diversity: Diversity::default(),
+            rules: Rules::default(),
         }
     }
 

@@ -22,7 +22,10 @@ pub use error::DecodeError;
 pub use files::{check_writable, write_atomically};
 pub use profile::{ProfileLine, profile_lines};
 pub use run::{FORMAT, RunDirectory};
-pub use search::{BeamOptions, Hypothesis, LengthPenalty, TargetLength, beam_search, greedy};
+pub use search::{
+    BeamOptions, Diversity, Ensemble, Hypothesis, LengthForm, LengthPenalty, Request, Rules,
+    SampleOptions, Steps, TargetLength, beam_search, greedy, sample,
+};
 pub use section::{Problems, check_sections, parse, read_section, section_keys};
 pub use translator::{Alignment, Likelihood, Translation, Translator};
 pub use weights::{

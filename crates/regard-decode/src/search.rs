@@ -1,39 +1,43 @@
-//! Search: from a model and sources to hypotheses. It knows a model only as [`Seq2Seq`](regard_nn::Seq2Seq).
+//! Search: from a model and sources to hypotheses. It knows a model only by its [`Steps`].
 
+mod banks;
 mod beam;
+mod constraints;
+mod ensemble;
 mod finished;
 mod greedy;
+mod group;
 mod penalty;
+mod request;
+mod rules;
+mod sample;
+mod steps;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use regard_nn::device_id;
 
 pub(crate) use beam::beam_search_from;
-pub use beam::{BeamOptions, beam_search};
+pub use beam::{BeamOptions, Diversity, beam_search};
+pub use ensemble::Ensemble;
 pub use greedy::greedy;
-pub(crate) use greedy::greedy_from;
-pub use penalty::LengthPenalty;
+pub use penalty::{LengthForm, LengthPenalty};
+pub use request::{Request, TargetLength};
+pub use rules::Rules;
+pub use sample::{SampleOptions, sample};
+pub use steps::Steps;
 
 /// A target that search found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hypothesis {
     /// Its ids, without start and end.
     pub ids: Vec<u32>,
-    /// Sum of the log-probabilities of its tokens, the end included if it was reached; nats.
+    /// Sum of the log-probabilities that the model gives its tokens, the end included if it was reached; nats. No rule changes
+    /// it.
     pub log_probability: f64,
-    /// What it is ranked by: the log-probability over its [`LengthPenalty`].
+    /// What it is ranked by: the log-probability after [`Rules`], over its [`LengthPenalty`].
     pub score: f64,
     /// Whether the end token was reached, rather than the limit.
     pub ended: bool,
-}
-
-/// Bounds on the number of tokens of a hypothesis, the end token not counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TargetLength {
-    /// The end token is not taken before.
-    pub least: usize,
-    /// Search stops here, end token or not.
-    pub most: usize,
 }
 
 impl Hypothesis {

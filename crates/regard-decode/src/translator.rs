@@ -11,7 +11,7 @@ use regard_text::corpus::Example;
 use regard_text::{SpecialIds, Tokenizers};
 
 use crate::{
-    Bundle, DecodeConfig, DecodeError, Hypothesis, RunDirectory, TargetLength, beam_search,
+    Bundle, DecodeConfig, DecodeError, Hypothesis, Request, RunDirectory, TargetLength, beam_search,
 };
 
 /// Translates raw text with a trained model.
@@ -305,21 +305,19 @@ impl Translator {
 
     /// The best hypothesis of each source.
     fn search(&self, sources: &[&[u32]]) -> Vec<Hypothesis> {
-        let lengths: Vec<TargetLength> = sources
-            .iter()
-            .map(|ids| TargetLength {
+        let request = |ids: &&[u32]| {
+            let positions = self.max_positions.unwrap_or(usize::MAX);
+            Request::from(TargetLength {
                 least: 0,
-                most: self
-                    .config
-                    .target_limit(ids.len())
-                    .min(self.max_positions.unwrap_or(usize::MAX)),
+                most: self.config.target_limit(ids.len()).min(positions),
             })
-            .collect();
+        };
+        let requests: Vec<Request> = sources.iter().map(request).collect();
         let special = self.tokenizers.target().special();
         let source = self.source(sources);
         let options = self.config.beam_options();
         let found = each_model!(&self.model, model => {
-            beam_search(model, &source, &lengths, special, &options)
+            beam_search(model, &source, &requests, special, &options)
         });
         found
             .into_iter()

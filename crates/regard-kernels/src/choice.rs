@@ -120,6 +120,63 @@ pub fn k_most_probable(
     .collect()
 }
 
+/// The log-probabilities of some classes of each row of logits, in nats.
+///
+/// ```text
+/// log p(c) = logits[n][c] - ln(sum over all classes j of e^logits[n][j])
+/// ```
+///
+/// # Shapes
+///
+/// `logits: [N, V]`, one list of classes, and of results, for each row.
+///
+/// # Behaviour
+///
+/// The same numbers as those of [`k_most_probable`]. A row that nothing is asked of costs nothing, any other `O(V)`. On burn's
+/// CPU backend the logits are read where they are.
+///
+/// # Panics
+///
+/// If there are not as many lists as rows, or a class is not below V.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use regard_kernels::log_probabilities_at;
+///
+/// let logits = Tensor::<2>::from_floats([[0.0, 0.0], [5.0, 5.0]], &Device::flex());
+/// let found = log_probabilities_at(logits, &[vec![1], vec![]]);
+/// assert!((found[0][0] + 2_f64.ln()).abs() < 1e-6 && found[1].is_empty());
+/// ```
+pub fn log_probabilities_at(logits: Tensor<2>, classes: &[Vec<u32>]) -> Vec<Vec<f64>> {
+    let [rows, width] = logits.dims();
+    assert_eq!(
+        rows,
+        classes.len(),
+        "log_probabilities_at: a list for each row"
+    );
+    for &class in classes.iter().flatten() {
+        assert!(
+            (class as usize) < width,
+            "log_probabilities_at: expected classes below {width}, got {class}"
+        );
+    }
+    #[cfg(feature = "flex")]
+    if let Some(logits) = crate::flex::Operand::new(&logits) {
+        return crate::flex::log_probabilities_at(logits, classes);
+    }
+    let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+    let rows = logits.chunks(width.max(1)).zip(classes);
+    rows.map(|(row, classes)| {
+        let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let total: f64 = row.iter().map(|&x| f64::from(x - highest).exp()).sum();
+        let of_class = |&class: &u32| f64::from(row[class as usize] - highest) - total.ln();
+        classes.iter().map(of_class).collect()
+    })
+    .collect()
+}
+
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
@@ -288,6 +345,37 @@ mod tests {
                 .iter()
                 .all(|&(class, log_p)| class == 2 && log_p.is_nan())
         );
+    }
+
+    #[test]
+    fn classes_asked_for_have_the_numbers_of_those_chosen() {
+        for (rows, classes) in [(1, 1), (5, 15), (3, 16), (7, 1003)] {
+            let logits = logits(rows, classes, 30.0);
+            let free = vec![None; rows];
+            let chosen = k_most_probable(logits.clone(), classes, &free);
+            let asked: Vec<Vec<u32>> = chosen
+                .iter()
+                .enumerate()
+                .map(|(row, chosen)| chosen.iter().map(|best| best.0).take(row % 3 * 5).collect())
+                .collect();
+            let found = log_probabilities_at(logits.clone(), &asked);
+            for (found, chosen) in found.iter().zip(&chosen) {
+                let expected = chosen.iter().map(|best| best.1).take(found.len());
+                assert!(found.iter().copied().eq(expected), "to the bit");
+            }
+            COMPOSED.set(true);
+            let composed = log_probabilities_at(logits, &asked);
+            COMPOSED.set(false);
+            for (found, composed) in found.iter().flatten().zip(composed.iter().flatten()) {
+                assert!((found - composed).abs() < 1e-5, "{found}, {composed}");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "expected classes below 3, got 3")]
+    fn a_class_that_is_none() {
+        log_probabilities_at(logits(2, 3, 1.0), &[vec![2], vec![3]]);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(crate) use activation::{
     ActivationOp, Function, GatedOp, Gelu, GeluTanh, MaxoutOp, Relu, Sigmoid, Silu,
 };
 pub(crate) use attention::{AttentionOp, Heads};
-pub(crate) use choice::{k_most_probable, most_probable};
+pub(crate) use choice::{k_most_probable, log_probabilities_at, most_probable};
 pub(crate) use dropout::{DropoutOp, RowDropoutOp};
 pub(crate) use embedding::EmbeddingOp;
 pub(crate) use linear::LinearOp;

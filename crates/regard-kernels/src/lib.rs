@@ -46,7 +46,7 @@ pub use attention::{
     AttentionOptions, AttentionOutput, attention, attention_from_scores, attention_from_weights,
     attention_weights, cross_attention, self_attention,
 };
-pub use choice::{k_most_probable, most_probable};
+pub use choice::{k_most_probable, log_probabilities_at, most_probable};
 pub use dropout::{Draws, DropoutRow, RowDropout, dropout, dropout_rows};
 pub use graph::Graph;
 pub use heads::{join_heads, key_heads, split_heads};

@@ -1,33 +1,81 @@
 //! Beam search: several hypotheses of each sentence side by side.
 
 use burn::tensor::Device;
-use regard_kernels::k_most_probable;
-use regard_nn::{Pass, Rows, Seq2Seq, Tokens};
+use regard_nn::{Rows, Tokens};
 use regard_text::SpecialIds;
 
-use super::finished::Finished;
-use super::{Hypothesis, LengthPenalty, TargetLength, greedy_from, vector};
+use super::group::{Group, Setting};
+use super::rules::{Continuation, Open};
+use super::{Hypothesis, LengthPenalty, Request, Rules, Steps, greedy, vector};
 
 /// How wide search is, and what it ranks hypotheses by.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BeamOptions {
     /// Hypotheses of each sentence W, from 1; 1 is [`greedy`](super::greedy()).
     pub beam: usize,
     /// What makes hypotheses of different lengths comparable.
     pub length_penalty: LengthPenalty,
+    /// Groups that are to differ.
+    pub diversity: Diversity,
+    /// What is added to the model's word.
+    pub rules: Rules,
+}
+
+impl Default for BeamOptions {
+    /// Greedy search, without a penalty.
+    fn default() -> Self {
+        Self {
+            beam: 1,
+            length_penalty: LengthPenalty::default(),
+            diversity: Diversity::default(),
+            rules: Rules::default(),
+        }
+    }
+}
+
+/// Hypotheses in groups, each of which shuns what those before it say.
+///
+/// At each step, groups choose one after the other. A token that earlier groups have chosen `n` times at this step loses
+/// `strength n` where candidates of this group are compared.
+///
+/// # Differences
+///
+/// Vijayakumar et al. let the loss stay in the score of what was chosen; here it counts for the choice alone, so that scores of
+/// all groups can be compared.
+///
+/// # References
+///
+/// Vijayakumar et al. Diverse Beam Search. 2016. <https://arxiv.org/abs/1610.02424>, with Hamming diversity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Diversity {
+    /// Groups, from 1; the beam is a multiple of it.
+    pub groups: usize,
+    /// Nats for each hypothesis of an earlier group that takes the same token.
+    pub strength: f64,
+}
+
+impl Default for Diversity {
+    fn default() -> Self {
+        Self {
+            groups: 1,
+            strength: 0.0,
+        }
+    }
 }
 
 /// The best hypotheses that keeping W of each sentence at every step finds, at most W for each source and at least one, the
 /// best first.
 ///
-/// At each step the W hypotheses of a sentence are continued with every token, and the 2 W most probable of all continuations
-/// are candidates. Of those that end, the ones among the W best are finished; of the others, the W best are continued, and
-/// there are as many, since no hypothesis ends twice. A sentence is done once W hypotheses have ended and no live one can still
+/// At each step the W hypotheses of a sentence are continued with every token. Of those that end, the ones among the W best are
+/// finished; of the others, the W best are continued. A sentence is done once W hypotheses have ended and no live one can still
 /// beat the worst of them, were all its further tokens certain and its length the one that the penalty favours most.
+///
+/// With [constraints](Request::constraints), the beam is divided among hypotheses by how many tokens of their phrases are
+/// missing, one ends only if none is, and a token is not taken if then too little room were left for those that are.
 ///
 /// # Behaviour
 ///
-/// - `lengths[b]` bounds the hypotheses of source `b`. Hypotheses that the limit stopped stand behind those that ended.
+/// - `requests[b]` is asked of source `b`. Hypotheses that the limit stopped stand behind those that ended.
 /// - Ties go to the lower id, then to the earlier hypothesis.
 /// - Log-probabilities are sums in f64 of log-softmaxes in f32.
 /// - The W rows of a sentence read one row of memory. A sentence that is done leaves the batch.
@@ -35,79 +83,82 @@ pub struct BeamOptions {
 ///
 /// # Panics
 ///
-/// If there are not as many bounds as sources, or the beam is 0.
+/// If there are not as many requests as sources, a request has a [problem](Request::problem), the beam is 0, or no multiple of
+/// its groups.
 ///
 /// # References
 ///
 /// Graves. Sequence Transduction with Recurrent Neural Networks. 2012. <https://arxiv.org/abs/1211.3711>; twice as many
 /// candidates, and when to stop: Wu et al. 2016. <https://arxiv.org/abs/1609.08144>, section 7, and its implementation in
-/// tensor2tensor, which also finishes hypotheses behind the W best.
-pub fn beam_search<M: Seq2Seq>(
+/// tensor2tensor, which also finishes hypotheses behind the W best. Constraints: Post, Vilar 2018.
+/// <https://aclanthology.org/N18-1119>, and its successor Hu et al. 2019. <https://aclanthology.org/N19-1090>.
+pub fn beam_search<M: Steps>(
     model: &M,
     source: &Tokens,
-    lengths: &[TargetLength],
+    requests: &[Request],
     special: SpecialIds,
     options: &BeamOptions,
 ) -> Vec<Vec<Hypothesis>> {
     assert_eq!(
         source.lengths.len(),
-        lengths.len(),
-        "beam_search: bounds for each source"
+        requests.len(),
+        "beam_search: a request for each source"
     );
-    let memory = model.encode(source, &Pass::evaluation());
+    let memory = model.encode(source);
     beam_search_from(
         model,
         memory,
-        lengths,
+        requests,
         (special, options),
         &source.ids.device(),
     )
 }
 
 /// [`beam_search`], once the sources are encoded.
-pub(crate) fn beam_search_from<M: Seq2Seq>(
+pub(crate) fn beam_search_from<M: Steps>(
     model: &M,
     mut memory: M::Memory,
-    lengths: &[TargetLength],
+    requests: &[Request],
     (special, options): (SpecialIds, &BeamOptions),
     device: &Device,
 ) -> Vec<Vec<Hypothesis>> {
-    assert!(
-        options.beam > 0,
-        "beam_search: expected a beam of at least 1, got 0"
-    );
-    if options.beam == 1 {
-        let found = greedy_from(model, memory, lengths, special, device);
+    check(requests, options);
+    if options.beam == 1
+        && requests
+            .iter()
+            .all(|request| request.constraints.is_empty())
+    {
+        let rules = &options.rules;
+        let found = greedy::greedy_from(model, memory, requests, (special, rules), device);
         return found
             .into_iter()
-            .map(|hypothesis| vec![scored(hypothesis, options.length_penalty)])
+            .map(|mut hypothesis| {
+                let penalty = options.length_penalty;
+                hypothesis.score = penalty.score(hypothesis.score, hypothesis.length());
+                vec![hypothesis]
+            })
             .collect();
     }
-    let pass = Pass::evaluation();
     let mut state = model.start(&memory);
-    let mut found = vec![vec![Hypothesis::default()]; lengths.len()];
-    let mut sentences: Vec<Sentence> = (0..lengths.len())
-        .filter(|&source| lengths[source].most > 0)
-        .map(|source| Sentence::new(source, lengths[source], options))
+    let mut found = vec![vec![Hypothesis::default()]; requests.len()];
+    let mut sentences: Vec<Sentence> = (0..requests.len())
+        .filter(|&source| requests[source].length.most > 0)
+        .map(|source| Sentence::new(source, &requests[source], options, special.end))
         .collect();
-    if sentences.len() < lengths.len() && !sentences.is_empty() {
+    if sentences.len() < requests.len() && !sentences.is_empty() {
         let rows: Vec<usize> = sentences.iter().map(|sentence| sentence.source).collect();
         state = state.select(&rows);
         memory = memory.select(&rows);
     }
 
     while let Some(sentence) = sentences.first() {
-        let width = sentence.live.len();
-        let beams = || sentences.iter().flat_map(|sentence| &sentence.live);
-        let tokens: Vec<u32> = beams()
-            .map(|beam| beam.ids.last().copied().unwrap_or(special.start))
-            .collect();
-        let barred: Vec<_> = sentences
-            .iter()
-            .flat_map(|sentence| std::iter::repeat_n(sentence.barred(special.end), width))
-            .collect();
-        let step = model.step(vector(&tokens, device), &memory, state, &pass);
-        let continuations = k_most_probable(step.logits, 2 * options.beam, &barred);
+        let width = sentence.rows();
+        let open: Vec<Open> = sentences.iter().flat_map(Sentence::open).collect();
+        let last = |open: &Open| open.ids.last().copied().unwrap_or(special.start);
+        let tokens: Vec<u32> = open.iter().map(last).collect();
+        let step = model.step(vector(&tokens, device), &memory, state);
+        let (rules, most) = (&options.rules, 2 * options.beam);
+        let continuations = rules.continuations(step.logits, most, &open, special.end);
 
         // Which rows go on, of the memory and of the state.
         let (mut places, mut rows) = (Vec::new(), Vec::new());
@@ -116,9 +167,10 @@ pub(crate) fn beam_search_from<M: Seq2Seq>(
         sentences = continued
             .enumerate()
             .filter_map(|(place, (mut sentence, continuations))| {
-                let origins = sentence.advance(continuations, special.end);
+                let origins = sentence.advance(continuations);
                 if sentence.is_done() {
-                    found[sentence.source] = sentence.finished.into_best();
+                    let source = sentence.source;
+                    found[source] = sentence.into_best();
                     return None;
                 }
                 places.push(place);
@@ -140,161 +192,107 @@ pub(crate) fn beam_search_from<M: Seq2Seq>(
     found
 }
 
-fn scored(mut hypothesis: Hypothesis, penalty: LengthPenalty) -> Hypothesis {
-    hypothesis.score = penalty.score(hypothesis.log_probability, hypothesis.length());
-    hypothesis
-}
-
-/// A hypothesis that is continued.
-#[derive(Clone, Debug, Default)]
-struct Beam {
-    ids: Vec<u32>,
-    /// Negative infinity where it only fills a row.
-    log_probability: f64,
-}
-
-/// A continuation of a live hypothesis.
-#[derive(Clone, Copy, Debug)]
-struct Candidate {
-    log_probability: f64,
-    id: u32,
-    /// Which hypothesis it continues.
-    beam: usize,
+fn check(requests: &[Request], options: &BeamOptions) {
+    assert!(
+        options.beam > 0,
+        "beam_search: expected a beam of at least 1, got 0"
+    );
+    let groups = options.diversity.groups;
+    assert!(
+        groups > 0 && options.beam.is_multiple_of(groups),
+        "beam_search: expected a beam that is a multiple of {groups} groups, got {}",
+        options.beam
+    );
+    for request in requests {
+        if let Some(problem) = request.problem() {
+            panic!("beam_search: {problem}");
+        }
+    }
 }
 
 /// A sentence in the making.
 #[derive(Debug)]
-struct Sentence {
+struct Sentence<'a> {
     /// Its place among the sources.
     source: usize,
-    bounds: TargetLength,
-    options: BeamOptions,
-    /// As many as the beam after the first step, the most probable first. All have the same length.
-    live: Vec<Beam>,
-    finished: Finished,
+    groups: Vec<Group>,
+    setting: Setting<'a>,
+    /// Nats that a token loses for each time it was taken by an earlier group.
+    strength: f64,
+    beam: usize,
 }
 
-impl Sentence {
-    fn new(source: usize, bounds: TargetLength, options: &BeamOptions) -> Self {
+impl<'a> Sentence<'a> {
+    fn new(source: usize, request: &'a Request, options: &BeamOptions, end: u32) -> Self {
+        let Diversity { groups, strength } = options.diversity;
+        let group = |_| Group::new(options.beam / groups, request);
         Self {
             source,
-            bounds,
-            options: *options,
-            live: vec![Beam::default()],
-            finished: Finished::new(options.beam),
+            groups: (0..groups).map(group).collect(),
+            setting: Setting {
+                request,
+                penalty: options.length_penalty,
+                end_bias: options.rules.end_bias,
+                end,
+            },
+            strength,
+            beam: options.beam,
         }
     }
 
-    /// Tokens of the live hypotheses.
-    fn length(&self) -> usize {
-        self.live.first().map_or(0, |beam| beam.ids.len())
+    /// Before the first token all groups have the same hypothesis, in one row.
+    fn is_new(&self) -> bool {
+        self.groups[0].live[0].ids.is_empty()
     }
 
-    /// The end, where it comes too early.
-    fn barred(&self, end: u32) -> Option<u32> {
-        (self.length() < self.bounds.least).then_some(end)
+    fn rows(&self) -> usize {
+        if self.is_new() { 1 } else { self.beam }
     }
 
-    /// Takes a step. `continuations[w]` are the most probable tokens behind hypothesis `w`, the best first. Which hypothesis
-    /// each of the new ones continues.
-    fn advance(&mut self, continuations: &[Vec<(u32, f64)>], end: u32) -> Vec<usize> {
-        let width = self.options.beam;
-        let (mut live, mut origins) = (Vec::new(), Vec::new());
-        for (rank, candidate) in self.candidates(continuations).into_iter().enumerate() {
-            let Candidate {
-                log_probability,
-                id,
-                beam,
-            } = candidate;
-            let mut ids = self.live[beam].ids.clone();
-            if id != end && live.len() < width {
-                ids.push(id);
-                live.push(Beam {
-                    ids,
-                    log_probability,
-                });
-                origins.push(beam);
-            } else if id == end && rank < width {
-                self.finish(ids, log_probability, true);
-            }
-        }
-        let before = std::mem::replace(&mut self.live, live);
-        let is_stuck = self.live.is_empty() && self.finished.is_empty();
-        if is_stuck || self.length() == self.bounds.most {
-            let last = if is_stuck {
-                before
-            } else {
-                std::mem::take(&mut self.live)
+    fn open(&self) -> impl Iterator<Item = Open<'_>> {
+        let groups = if self.is_new() { 1 } else { self.groups.len() };
+        let groups = self.groups[..groups].iter();
+        groups.flat_map(|group| group.open(self.setting.request))
+    }
+
+    /// Takes a step. Which row each of the new ones continues.
+    fn advance(&mut self, continuations: &[Vec<Continuation>]) -> Vec<usize> {
+        let is_new = self.is_new();
+        let mut origins = Vec::new();
+        let mut said: Vec<u32> = Vec::new();
+        let width = self.beam / self.groups.len();
+        for (i, group) in self.groups.iter_mut().enumerate() {
+            let first = if is_new { 0 } else { i * width };
+            let own = &continuations[first..first + group.live.len()];
+            let strength = self.strength;
+            let displeasure = |id| {
+                let times = said.iter().filter(|&&other| other == id).count();
+                strength * times as f64
             };
-            for beam in last {
-                self.finish(beam.ids, beam.log_probability, false);
-            }
-        }
-        // A vocabulary may have fewer continuations than the beam has rows.
-        if let (Some(last), Some(&origin)) = (self.live.last(), origins.last()) {
-            let filling = Beam {
-                log_probability: f64::NEG_INFINITY,
-                ..last.clone()
-            };
-            self.live.resize(width, filling);
-            origins.resize(width, origin);
+            let chosen = group.advance(own, displeasure, self.setting);
+            origins.extend(chosen.into_iter().map(|beam| first + beam));
+            said.extend(group.live.iter().filter_map(|beam| beam.ids.last()));
         }
         origins
     }
 
-    /// The best continuations, twice as many as the beam is wide.
-    fn candidates(&self, continuations: &[Vec<(u32, f64)>]) -> Vec<Candidate> {
-        let of_beam = |(beam, continuations): (usize, &Vec<(u32, f64)>)| {
-            let before = self.live[beam].log_probability;
-            let continued = continuations.iter().map(move |&(id, added)| Candidate {
-                log_probability: before + added,
-                id,
-                beam,
-            });
-            // What fills a row is impossible; a model whose numbers went wrong is not believed.
-            continued
-                .filter(|candidate| candidate.log_probability > f64::NEG_INFINITY)
-                .collect::<Vec<_>>()
-        };
-        let mut candidates: Vec<Candidate> =
-            continuations.iter().enumerate().flat_map(of_beam).collect();
-        candidates.sort_unstable_by(|a, b| {
-            let by_probability = b.log_probability.total_cmp(&a.log_probability);
-            by_probability
-                .then(a.id.cmp(&b.id))
-                .then(a.beam.cmp(&b.beam))
-        });
-        candidates.truncate(2 * self.options.beam);
-        candidates
-    }
-
-    fn finish(&mut self, ids: Vec<u32>, log_probability: f64, ended: bool) {
-        if log_probability > f64::NEG_INFINITY {
-            let hypothesis = Hypothesis {
-                ids,
-                log_probability,
-                score: 0.0,
-                ended,
-            };
-            self.finished
-                .add(scored(hypothesis, self.options.length_penalty));
-        }
-    }
-
-    /// Whether nothing that may come would change what was found.
     fn is_done(&self) -> bool {
-        let Some(best) = self.live.first() else {
-            return true;
-        };
-        let least = self.length().max(self.bounds.least) + 1;
-        // What has no room left for an end does not rank before what ended, and must wait for the limit.
-        let bound = if least > self.bounds.most {
-            f64::NEG_INFINITY
-        } else {
-            let lengths = [least, self.bounds.most];
-            let penalty = self.options.length_penalty;
-            penalty.best(best.log_probability, lengths)
-        };
-        !self.finished.would_take(bound)
+        self.groups.iter().all(|group| group.is_done(self.setting))
+    }
+
+    /// What all groups have found, the best first, nothing twice.
+    fn into_best(self) -> Vec<Hypothesis> {
+        let mut best: Vec<Hypothesis> = Vec::new();
+        for hypothesis in self.groups.into_iter().flat_map(Group::into_best) {
+            let is_known = |other: &Hypothesis| {
+                (&other.ids, other.ended) == (&hypothesis.ids, hypothesis.ended)
+            };
+            if !best.iter().any(is_known) {
+                best.push(hypothesis);
+            }
+        }
+        // Stable: of equals the one that was found first.
+        best.sort_by(|a, b| b.ended.cmp(&a.ended).then(b.score.total_cmp(&a.score)));
+        best
     }
 }

@@ -1,79 +1,105 @@
-//! The most probable token at each step.
+//! One hypothesis for each row, a token at a time.
 
-use burn::tensor::Device;
-use regard_kernels::most_probable;
-use regard_nn::{Pass, Rows, Seq2Seq, Tokens};
+use burn::tensor::{Device, Tensor};
+use regard_nn::{Rows, Tokens};
 use regard_text::SpecialIds;
 
-use super::{Hypothesis, TargetLength, vector};
+use super::rules::{Continuation, Open};
+use super::{Hypothesis, Request, Rules, Steps, vector};
 
-/// Takes the most probable token at each step, until the end token or the limit.
+/// Takes the token of highest rank at each step, until the end token or the limit.
 ///
-/// `lengths[b]` bounds the hypothesis of source `b`. Ties go to the lower id. Rows that have ended leave the batch. There is
-/// nothing to rank: scores are log-probabilities.
+/// `requests[b]` is asked of source `b`; its constraints are not read. Ties go to the lower id. Rows that have ended leave the
+/// batch. Scores are sums of ranks: log-probabilities, where no rule says otherwise.
 ///
 /// # Panics
 ///
-/// If there are not as many bounds as sources.
-pub fn greedy<M: Seq2Seq>(
+/// If there are not as many requests as sources.
+pub fn greedy<M: Steps>(
     model: &M,
     source: &Tokens,
-    lengths: &[TargetLength],
+    requests: &[Request],
     special: SpecialIds,
+    rules: &Rules,
 ) -> Vec<Hypothesis> {
     assert_eq!(
         source.lengths.len(),
-        lengths.len(),
-        "greedy: bounds for each source"
+        requests.len(),
+        "greedy: a request for each source"
     );
-    let memory = model.encode(source, &Pass::evaluation());
-    greedy_from(model, memory, lengths, special, &source.ids.device())
+    let memory = model.encode(source);
+    let device = source.ids.device();
+    greedy_from(model, memory, requests, (special, rules), &device)
 }
 
 /// [`greedy`], once the sources are encoded.
-pub(crate) fn greedy_from<M: Seq2Seq>(
+pub(crate) fn greedy_from<M: Steps>(
     model: &M,
-    mut memory: M::Memory,
-    lengths: &[TargetLength],
-    special: SpecialIds,
+    memory: M::Memory,
+    requests: &[Request],
+    (special, rules): (SpecialIds, &Rules),
     device: &Device,
 ) -> Vec<Hypothesis> {
-    let pass = Pass::evaluation();
+    follow(
+        model,
+        memory,
+        requests,
+        (special, device),
+        |logits, _, open| {
+            let best = rules.continuations(logits, 1, open, special.end);
+            // What is impossible, or no number, is not said.
+            let is_possible = |best: &&Continuation| best.rank > f64::NEG_INFINITY;
+            let first = |row: Vec<Continuation>| row.first().filter(is_possible).copied();
+            best.into_iter().map(first).collect()
+        },
+    )
+}
+
+/// One hypothesis for each row of memory. `choose` takes logits, which requests their rows belong to, and the hypotheses so
+/// far, and chooses a token for each; a hypothesis for which there is none stops.
+pub(super) fn follow<M: Steps>(
+    model: &M,
+    mut memory: M::Memory,
+    requests: &[Request],
+    (special, device): (SpecialIds, &Device),
+    mut choose: impl FnMut(Tensor<2>, &[usize], &[Open]) -> Vec<Option<Continuation>>,
+) -> Vec<Hypothesis> {
     let mut state = model.start(&memory);
-    let mut hypotheses = vec![Hypothesis::default(); lengths.len()];
+    let mut hypotheses = vec![Hypothesis::default(); requests.len()];
     // Which hypothesis each row of the state continues, and with which token.
-    let mut rows: Vec<usize> = (0..lengths.len())
-        .filter(|&row| lengths[row].most > 0)
+    let mut rows: Vec<usize> = (0..requests.len())
+        .filter(|&row| requests[row].length.most > 0)
         .collect();
-    if rows.len() < lengths.len() && !rows.is_empty() {
+    if rows.len() < requests.len() && !rows.is_empty() {
         state = state.select(&rows);
         memory = memory.select(&rows);
     }
     let mut tokens = vec![special.start; rows.len()];
 
     while !rows.is_empty() {
-        let step = model.step(vector(&tokens, device), &memory, state, &pass);
+        let step = model.step(vector(&tokens, device), &memory, state);
         state = step.state;
 
-        let is_short = |row: usize| hypotheses[row].ids.len() < lengths[row].least;
-        let barred: Vec<_> = rows
-            .iter()
-            .map(|&row| is_short(row).then_some(special.end))
-            .collect();
-        let chosen = most_probable(step.logits, &barred);
+        let open = |&row: &usize| Open::new(&hypotheses[row].ids, &requests[row]);
+        let open: Vec<Open> = rows.iter().map(open).collect();
+        let chosen = choose(step.logits, &rows, &open);
         let mut live = Vec::new();
         tokens.clear();
-        for (place, (&row, (id, log_probability))) in rows.iter().zip(chosen).enumerate() {
+        for (place, (&row, chosen)) in rows.iter().zip(chosen).enumerate() {
+            let Some(chosen) = chosen else {
+                continue;
+            };
             let hypothesis = &mut hypotheses[row];
-            hypothesis.log_probability += log_probability;
-            if id == special.end {
+            hypothesis.log_probability += chosen.log_probability;
+            hypothesis.score += chosen.rank;
+            if chosen.id == special.end {
                 hypothesis.ended = true;
                 continue;
             }
-            hypothesis.ids.push(id);
-            if hypothesis.ids.len() < lengths[row].most {
+            hypothesis.ids.push(chosen.id);
+            if hypothesis.ids.len() < requests[row].length.most {
                 live.push(place);
-                tokens.push(id);
+                tokens.push(chosen.id);
             }
         }
         if live.len() < rows.len() && !live.is_empty() {
@@ -81,9 +107,6 @@ pub(crate) fn greedy_from<M: Seq2Seq>(
             memory = memory.select(&live);
         }
         rows = live.iter().map(|&place| rows[place]).collect();
-    }
-    for hypothesis in &mut hypotheses {
-        hypothesis.score = hypothesis.log_probability;
     }
     hypotheses
 }

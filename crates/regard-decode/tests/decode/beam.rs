@@ -1,12 +1,13 @@
 //! Beam search on chains whose paths can be counted.
 
-use regard_decode::{BeamOptions, Hypothesis, LengthPenalty, TargetLength, beam_search, greedy};
+use regard_decode::{BeamOptions, Hypothesis, Request, Rules, TargetLength, beam_search, greedy};
 use regard_text::SpecialIds;
 
-use crate::markov::{A, B, C, END, Markov, START, VOCABULARY, probability, sources};
+use crate::markov::{A, B, C, Markov, VOCABULARY, sources};
+use crate::oracle::{every, penalty, same};
 
-fn bounds(bounds: &[(usize, usize)]) -> Vec<TargetLength> {
-    let bound = |&(least, most)| TargetLength { least, most };
+fn bounds(bounds: &[(usize, usize)]) -> Vec<Request> {
+    let bound = |&(least, most)| TargetLength { least, most }.into();
     bounds.iter().map(bound).collect()
 }
 
@@ -20,7 +21,8 @@ fn search(
     let model = Markov::default();
     let options = BeamOptions {
         beam,
-        length_penalty: LengthPenalty { alpha },
+        length_penalty: penalty(alpha),
+        ..BeamOptions::default()
     };
     let special = SpecialIds::default();
     let source = sources(chains);
@@ -32,65 +34,10 @@ fn alone(chain: u32, lengths: (usize, usize), beam: usize, alpha: f64) -> Vec<Hy
     search(&[chain], &[lengths], beam, alpha).0.remove(0)
 }
 
-/// Every hypothesis there is, the best first: those that end, then those that the limit stops.
+/// Every hypothesis there is, the best first.
 fn all(chain: u32, (least, most): (usize, usize), alpha: f64) -> Vec<Hypothesis> {
-    let penalty = LengthPenalty { alpha };
-    let mut found = Vec::new();
-    let mut open = vec![(vec![START], 0.0)];
-    while let Some((history, log_probability)) = open.pop() {
-        let length = history.len() - 1;
-        let mut finish = |log_probability: f64, ended: bool| {
-            found.push(Hypothesis {
-                ids: history[1..].to_vec(),
-                log_probability,
-                score: penalty.score(log_probability, length + usize::from(ended)),
-                ended,
-            });
-        };
-        if length == most {
-            finish(log_probability, false);
-            continue;
-        }
-        let step = |to: u32| {
-            let p = f64::from(probability(chain as usize, &history, to));
-            (p > 0.0).then(|| log_probability + p.ln())
-        };
-        if length >= least
-            && let Some(log_probability) = step(END)
-        {
-            finish(log_probability, true);
-        }
-        for to in A..=C {
-            let longer = [history.as_slice(), &[to]].concat();
-            open.extend(step(to).map(|log_probability| (longer, log_probability)));
-        }
-    }
-    found.sort_by(|a, b| {
-        let by_end = b.ended.cmp(&a.ended);
-        let by_score = by_end.then(b.score.total_cmp(&a.score));
-        // Of equals the one that is found first.
-        let by_length = by_score.then(a.ids.len().cmp(&b.ids.len()));
-        by_length.then(a.ids.cmp(&b.ids))
-    });
-    found
-}
-
-#[track_caller]
-fn same(got: &[Hypothesis], expected: &[Hypothesis], name: &str) {
-    assert_eq!(got.len(), expected.len(), "{name}");
-    for (got, expected) in got.iter().zip(expected) {
-        assert_eq!(
-            (&got.ids, got.ended),
-            (&expected.ids, expected.ended),
-            "{name}"
-        );
-        for (got, expected) in [
-            (got.log_probability, expected.log_probability),
-            (got.score, expected.score),
-        ] {
-            assert!((got - expected).abs() < 1e-5, "{name}: {got}, {expected}");
-        }
-    }
+    let request = TargetLength { least, most }.into();
+    every(chain, &request, penalty(alpha), &Rules::default())
 }
 
 #[test]
@@ -99,7 +46,10 @@ fn a_beam_of_one_is_greedy_search() {
     for chain in 0..12 {
         let (model, special) = (Markov::default(), SpecialIds::default());
         let chains = [chain; 5];
-        let expected = greedy(&model, &sources(&chains), &bounds(&lengths), special);
+        let expected = {
+            let (source, rules) = (sources(&chains), Rules::default());
+            greedy(&model, &source, &bounds(&lengths), special, &rules)
+        };
         for alpha in [-1.0, 0.0, 1.0] {
             let (found, steps) = search(&chains, &lengths, 1, alpha);
             for (found, expected) in found.iter().zip(&expected) {
@@ -195,7 +145,10 @@ fn a_second_hypothesis_finds_what_the_first_misses() {
     assert_eq!(found[0].ids, [B]);
     assert!((found[0].log_probability - 0.5_f64.ln()).abs() < 1e-6);
     let (model, special) = (Markov::default(), SpecialIds::default());
-    let greedy = greedy(&model, &sources(&[2]), &bounds(&[(0, 9)]), special);
+    let greedy = {
+        let (source, rules) = (sources(&[2]), Rules::default());
+        greedy(&model, &source, &bounds(&[(0, 9)]), special, &rules)
+    };
     assert_eq!(greedy[0].ids, [A; 9]);
 }
 
@@ -300,7 +253,7 @@ fn more_hypotheses_than_tokens_are_no_accident() {
 }
 
 #[test]
-#[should_panic(expected = "beam_search: bounds for each source")]
+#[should_panic(expected = "beam_search: a request for each source")]
 fn bounds_must_be_as_many_as_sources() {
     search(&[0, 1], &[(0, 9)], 2, 0.0);
 }

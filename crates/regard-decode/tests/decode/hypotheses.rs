@@ -2,17 +2,18 @@
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use regard_decode::{BeamOptions, Hypothesis, LengthPenalty, TargetLength, beam_search};
+use regard_decode::{BeamOptions, Hypothesis, LengthPenalty, Request, TargetLength, beam_search};
 use regard_nn::{
     Init, Model, ModelConfig, Pass, PositionKind, RnnConfig, SelfAttentionKind, Seq2Seq, Tokens,
     TransformerConfig, Tying, each_model,
 };
 use regard_text::SpecialIds;
 
-const VOCABULARY: usize = 23;
-const SOURCES: [&[u32]; 4] = [&[5, 9, 4, 17, 3], &[11, 3], &[7, 7, 20, 8, 21, 13, 3], &[3]];
+pub(crate) const VOCABULARY: usize = 23;
+pub(crate) const SOURCES: [&[u32]; 4] =
+    [&[5, 9, 4, 17, 3], &[11, 3], &[7, 7, 20, 8, 21, 13, 3], &[3]];
 
-fn models() -> Vec<(String, ModelConfig)> {
+pub(crate) fn models() -> Vec<(String, ModelConfig)> {
     let transformer = TransformerConfig {
         d_model: 8,
         n_heads: 2,
@@ -70,7 +71,7 @@ fn models() -> Vec<(String, ModelConfig)> {
     models
 }
 
-fn tokens(rows: &[&[u32]], device: &Device) -> Tokens {
+pub(crate) fn tokens(rows: &[&[u32]], device: &Device) -> Tokens {
     let longest = rows.iter().map(|row| row.len()).max().unwrap();
     let padded = rows.iter().flat_map(|row| {
         let padding = std::iter::repeat_n(0, longest - row.len());
@@ -82,21 +83,37 @@ fn tokens(rows: &[&[u32]], device: &Device) -> Tokens {
 
 fn search(model: &Model, sources: &[&[u32]], beam: usize, device: &Device) -> Vec<Vec<Hypothesis>> {
     let source = tokens(sources, device);
-    let bounds = |source: &&[u32]| TargetLength {
-        least: source.len() % 3,
-        most: 3 + 3 * source.len(),
+    let request = |source: &&[u32]| {
+        Request::from(TargetLength {
+            least: source.len() % 3,
+            most: 3 + 3 * source.len(),
+        })
     };
-    let lengths: Vec<TargetLength> = sources.iter().map(bounds).collect();
+    let requests: Vec<Request> = sources.iter().map(request).collect();
     let options = BeamOptions {
         beam,
-        length_penalty: LengthPenalty { alpha: 0.6 },
+        length_penalty: LengthPenalty {
+            alpha: 0.6,
+            ..LengthPenalty::default()
+        },
+        ..BeamOptions::default()
     };
     let special = SpecialIds::default();
-    each_model!(model, model => beam_search(model, &source, &lengths, special, &options))
+    each_model!(model, model => beam_search(model, &source, &requests, special, &options))
 }
 
 /// The log-probability of a hypothesis that is read at once.
 fn read(model: &Model, source: &[u32], hypothesis: &Hypothesis, device: &Device) -> f64 {
+    read_tokens(model, source, hypothesis, device).iter().sum()
+}
+
+/// That of each of its tokens, the end included if it was reached.
+pub(crate) fn read_tokens(
+    model: &Model,
+    source: &[u32],
+    hypothesis: &Hypothesis,
+    device: &Device,
+) -> Vec<f64> {
     let special = SpecialIds::default();
     let mut target = vec![special.start];
     target.extend(&hypothesis.ids);
@@ -110,7 +127,7 @@ fn read(model: &Model, source: &[u32], hypothesis: &Hypothesis, device: &Device)
     let data = TensorData::new(target[1..].to_vec(), [target.len() - 1, 1]);
     let said = Tensor::<2, Int>::from_data(data, device);
     let chosen = log_softmax(logits, 1).gather(1, said).into_data();
-    chosen.iter::<f64>().sum()
+    chosen.iter::<f64>().collect()
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! The laws of search, and of the files of a run.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod asked;
 mod beam;
+mod ensemble;
 mod files;
 mod hypotheses;
 mod markov;
 mod options;
+mod oracle;
+mod sampling;
 mod scoring;
 mod search;

@@ -1,17 +1,18 @@
 //! Greedy search on chains whose best paths are known.
 
-use regard_decode::{Hypothesis, TargetLength, greedy};
+use regard_decode::{Hypothesis, Request, Rules, TargetLength, greedy};
 use regard_text::SpecialIds;
 
 use crate::markov::{A, B, C, Markov, sources};
 
 fn search(chains: &[u32], bounds: &[(usize, usize)]) -> Vec<Hypothesis> {
-    let lengths: Vec<TargetLength> = bounds
+    let requests: Vec<Request> = bounds
         .iter()
-        .map(|&(least, most)| TargetLength { least, most })
+        .map(|&(least, most)| TargetLength { least, most }.into())
         .collect();
-    let model = Markov::default();
-    greedy(&model, &sources(chains), &lengths, SpecialIds::default())
+    let (model, special) = (Markov::default(), SpecialIds::default());
+    let rules = Rules::default();
+    greedy(&model, &sources(chains), &requests, special, &rules)
 }
 
 /// The hypothesis has these ids and the product of these probabilities.
@@ -88,7 +89,7 @@ fn a_sentence_in_a_batch_is_the_sentence_alone() {
 }
 
 #[test]
-#[should_panic(expected = "greedy: bounds for each source")]
+#[should_panic(expected = "greedy: a request for each source")]
 fn bounds_must_be_as_many_as_sources() {
     search(&[0, 1], &[(0, 9)]);
 }

@@ -78,6 +78,34 @@ pub(crate) fn k_most_probable(
     })
 }
 
+/// As the function of that name; `logits [N, V]`, classes below V.
+pub(crate) fn log_probabilities_at(logits: Operand, classes: &[Vec<u32>]) -> Vec<Vec<f64>> {
+    profiled("log-probabilities of tokens", || {
+        let logits: FlexTensor = logits.into_plain().to_contiguous();
+        let [_, width] = matrix_shape(&logits);
+        let rows = elements(&logits).par_chunks_exact(width).zip(classes);
+        rows.map(|(row, classes)| {
+            vectorized(
+                #[inline(always)]
+                || look_up(row, classes),
+            )
+        })
+        .collect()
+    })
+}
+
+/// The log-probabilities of some classes of a row.
+#[inline(always)]
+fn look_up(row: &[f32], classes: &[u32]) -> Vec<f64> {
+    if classes.is_empty() {
+        return Vec::new();
+    }
+    let highest = maximum(row);
+    let normalizer = normalizer(row, highest);
+    let of_class = |&class: &u32| f64::from(row[class as usize] - highest) - normalizer;
+    classes.iter().map(of_class).collect()
+}
+
 /// The `k` most probable classes of a row and their log-probabilities.
 #[inline(always)]
 fn choose_k(row: &[f32], k: usize, barred: Option<u32>) -> Vec<(u32, f64)> {
