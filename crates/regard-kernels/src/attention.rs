@@ -129,6 +129,10 @@ pub fn attention(
     options: AttentionOptions,
 ) -> AttentionOutput {
     let [batch, t, query_width] = query.dims();
+    #[cfg_attr(
+        not(feature = "flex"),
+        expect(unused_variables, reason = "a fused kernel asks for it")
+    )]
     let [_, s, value_width] = value.dims();
     let dims = [query.dims(), key.dims(), value.dims()];
     let key_heads = key_heads("attention", dims, options.n_heads);
@@ -464,6 +468,10 @@ pub fn cross_attention(
     );
     let width = packed / 2;
     let dims = [query.dims(), [batch, s, width], [batch, s, width]];
+    #[cfg_attr(
+        not(feature = "flex"),
+        expect(unused_variables, reason = "checked for every backend")
+    )]
     let key_heads = key_heads("cross_attention", dims, options.n_heads);
     options.check([batch, query.dims()[1], s]);
     #[cfg(feature = "flex")]

@@ -219,6 +219,7 @@ impl DropoutRow {
     }
 
     /// Multiplies the elements of the row, and adds those of another.
+    #[cfg(feature = "flex")]
     #[inline(always)]
     pub(crate) fn apply_and_add(&self, values: &mut [f32], addend: &[f32]) {
         for (i, (value, addend)) in values.iter_mut().zip(addend).enumerate() {

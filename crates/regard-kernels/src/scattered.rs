@@ -193,6 +193,10 @@ pub fn scattered_attention(
         [rows, s, key_width],
         [rows, s, value_width],
     ];
+    #[cfg_attr(
+        not(feature = "flex"),
+        expect(unused_variables, reason = "checked for every backend")
+    )]
     let key_heads = key_heads("scattered_attention", dims, options.n_heads);
     options.check([rows, t, s]);
     #[cfg(feature = "flex")]
