@@ -4,6 +4,7 @@
 mod beam;
 mod files;
 mod hypotheses;
+mod import;
 mod markov;
 mod options;
 mod scoring;
