@@ -87,6 +87,22 @@ pub enum DecodeError {
         /// One sentence for each parameter that is missing, left over or of another shape.
         problems: Vec<String>,
     },
+    /// A file of weights from elsewhere is damaged or something else.
+    #[error("`{}` is not a readable file of weights: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file of weights from elsewhere belongs to another model.
+    #[error("`{}` does not fit the model:\n  {}", path.display(), list(problems))]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// One sentence for each tensor that is missing, left over, or of another shape or type.
+        problems: Vec<String>,
+    },
     /// A run's tokenizer cannot be loaded.
     #[error("the run `{}` has no usable tokenizer", path.display())]
     Tokenizer {
@@ -154,6 +170,14 @@ impl DecodeError {
             Self::Mismatch { .. } => {
                 Some("weights and configuration must come from the same run".into())
             }
+            Self::Checkpoint { .. } => Some(
+                "write it with `torch.save(model.state_dict(), path)`; `docs/weights.md` says what is read"
+                    .into(),
+            ),
+            Self::Foreign { .. } => Some(
+                "`docs/weights.md` has the names; shapes follow from `[model]` and the vocabularies"
+                    .into(),
+            ),
             Self::Write { .. } => {
                 Some("check that the directory exists, is writable and has space left".into())
             }

@@ -7,6 +7,7 @@ mod bundle;
 mod config;
 mod error;
 mod files;
+mod import;
 mod profile;
 mod run;
 mod search;
@@ -20,6 +21,7 @@ pub use bundle::{Bundle, Checkpoint, load_tokenizers};
 pub use config::{BundleConfig, DecodeConfig, SearchKind, check_format, read_model};
 pub use error::DecodeError;
 pub use files::{check_writable, write_atomically};
+pub use import::import_weights;
 pub use profile::{ProfileLine, profile_lines};
 pub use run::{FORMAT, RunDirectory};
 pub use search::{

@@ -92,6 +92,15 @@ pub struct TensorFile {
 }
 
 impl TensorFile {
+    /// Tensors that were read from `path`.
+    pub(crate) fn new(path: &Path, tensors: Vec<NamedTensor>) -> Self {
+        let named = |tensor: NamedTensor| (tensor.name.clone(), tensor);
+        Self {
+            path: path.into(),
+            tensors: tensors.into_iter().map(named).collect(),
+        }
+    }
+
     /// Reads a file of f32 tensors.
     ///
     /// # Errors
@@ -198,8 +207,13 @@ impl TensorFile {
 ///
 /// [`DecodeError::Mismatch`] with all names that do not fit, or what [`TensorFile::read`] says.
 pub fn load_parameters<M: Module>(model: M, path: &Path) -> Result<M, DecodeError> {
+    put_parameters(model, TensorFile::read(path)?)
+}
+
+/// As [`load_parameters`], of what was read.
+pub(crate) fn put_parameters<M: Module>(model: M, file: TensorFile) -> Result<M, DecodeError> {
     let mut loader = Loader {
-        file: TensorFile::read(path)?,
+        file,
         path: ParameterPath::default(),
         problems: Vec::new(),
     };

@@ -6,6 +6,7 @@ mod beam;
 mod ensemble;
 mod files;
 mod hypotheses;
+mod import;
 mod markov;
 mod options;
 mod oracle;
