@@ -7,6 +7,7 @@ mod bundle;
 mod config;
 mod error;
 mod files;
+mod pack;
 mod profile;
 mod run;
 mod search;
@@ -20,11 +21,14 @@ pub use bundle::{Bundle, Checkpoint, load_tokenizers};
 pub use config::{BundleConfig, DecodeConfig, check_format, read_model};
 pub use error::DecodeError;
 pub use files::{check_writable, write_atomically};
+pub use pack::{PACK_FORMAT, Pack};
 pub use profile::{ProfileLine, profile_lines};
 pub use run::{FORMAT, RunDirectory};
 pub use search::{BeamOptions, Hypothesis, LengthPenalty, TargetLength, beam_search, greedy};
 pub use section::{Problems, check_sections, parse, read_section, section_keys};
-pub use translator::{Alignment, Likelihood, Translation, Translator};
+pub use translator::{
+    Alignment, Likelihood, NBest, TextHypothesis, TokenStream, Translation, Translator,
+};
 pub use weights::{
     NamedTensor, ParameterPath, TensorFile, load_parameters, parameters, write_tensors,
 };

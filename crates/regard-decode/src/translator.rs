@@ -1,23 +1,30 @@
 //! Text to text.
 
+mod alignment;
+mod likelihood;
+mod stream;
+
 use std::path::Path;
 
 use burn::module::Module;
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Int, Tensor};
-use regard_nn::{AttentionKind, Decoded, Model, Output, Pass, Seq2Seq, Tokens, each_model};
-use regard_text::batch::{HostBatch, SourceBatch, plan_in_order};
-use regard_text::corpus::Example;
-use regard_text::{SpecialIds, Tokenizers};
+use burn::tensor::Device;
+use regard_nn::{Decoded, Model, ModelConfig, Output, Pass, Seq2Seq, Tokens, each_model};
+use regard_text::Tokenizers;
+use regard_text::batch::SourceBatch;
 
-use crate::{
-    Bundle, DecodeConfig, DecodeError, Hypothesis, RunDirectory, TargetLength, beam_search,
-};
+use crate::{Bundle, DecodeConfig, DecodeError, Hypothesis, TargetLength, beam_search};
+
+pub use alignment::Alignment;
+pub use likelihood::Likelihood;
+pub use stream::TokenStream;
 
 /// Translates raw text with a trained model.
+///
+/// It changes nothing while it works: threads can share one, and each finds what one alone would.
 #[derive(Debug)]
 pub struct Translator {
     model: Model,
+    model_config: ModelConfig,
     tokenizers: Tokenizers,
     config: DecodeConfig,
     /// Most positions of a source or a target; `None` where there is no limit.
@@ -42,43 +49,57 @@ pub struct Translation {
     pub truncated: bool,
 }
 
-/// Where a translation looked: cross-attention of one layer, averaged over heads.
-#[derive(Clone, Debug)]
-pub struct Alignment {
-    /// Tokens of the source, the end token included.
-    pub source: Vec<String>,
-    /// Tokens of the translation, the end token included if search reached it.
-    pub target: Vec<String>,
-    /// One row for each target token, one column for each source token; each row sums to at most 1, to less where local
-    /// attention weakens what is far from its window's middle. `None` if the model has no cross-attention.
-    pub weights: Option<Vec<f32>>,
-    /// Whether the sentence was longer than `decode.max_source_length`, or than the model has positions, and cut.
+/// The best translations of one line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NBest {
+    /// The ids that were translated, end excluded.
+    pub source: Vec<u32>,
+    /// The same as tokens.
+    pub source_tokens: Vec<String>,
+    /// The best first; a line without a word has one, which is empty.
+    pub hypotheses: Vec<TextHypothesis>,
+    /// As that of a [`Translation`].
     pub truncated: bool,
 }
 
-/// How well a model predicts a given translation.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Likelihood {
-    /// Minus the log-probability of the translation and its end; nats, without smoothing.
-    pub nats: f64,
-    /// Tokens of the translation, the end token included.
-    pub tokens: usize,
-    /// Whether source or translation was longer than the model takes, and cut.
-    pub truncated: bool,
+/// What search found, as text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TextHypothesis {
+    /// As search hands it out.
+    pub found: Hypothesis,
+    /// Its text.
+    pub text: String,
+    /// Its tokens, end token excluded.
+    pub tokens: Vec<String>,
 }
 
-/// Rows of logits that exist at one time while pairs are scored.
-const SCORED_ROWS: usize = 512;
+impl From<NBest> for Translation {
+    /// The best of them.
+    fn from(mut line: NBest) -> Self {
+        let best = if line.hypotheses.is_empty() {
+            TextHypothesis::default()
+        } else {
+            line.hypotheses.swap_remove(0)
+        };
+        Self {
+            text: best.text,
+            source_tokens: line.source_tokens,
+            tokens: best.tokens,
+            log_probability: best.found.log_probability,
+            score: best.found.score,
+            truncated: line.truncated,
+        }
+    }
+}
 
 impl Translator {
-    /// Loads the [preferred](crate::RunDirectory::preferred) checkpoint of a run.
+    /// Loads a run's [preferred](crate::RunDirectory::preferred) checkpoint, or a [pack](crate::Pack).
     ///
     /// # Errors
     ///
     /// See [`Bundle::load`].
     pub fn from_run(run: impl AsRef<Path>, device: &Device) -> Result<Self, DecodeError> {
-        let preferred = RunDirectory::open(run.as_ref())?.preferred()?;
-        Ok(Self::new(Bundle::load(run, preferred, device)?, device))
+        Ok(Self::new(Bundle::load(run, None, device)?, device))
     }
 
     /// From a loaded run.
@@ -87,6 +108,7 @@ impl Translator {
             model: bundle.model,
             tokenizers: bundle.tokenizers,
             max_positions: bundle.config.model.max_positions(),
+            model_config: bundle.config.model,
             config: bundle.config.decode,
             device: device.clone(),
         }
@@ -121,6 +143,11 @@ impl Translator {
         self.model.num_params()
     }
 
+    /// What kind of model it is, and its sizes.
+    pub fn model_config(&self) -> &ModelConfig {
+        &self.model_config
+    }
+
     /// What cuts its text into tokens.
     pub fn tokenizers(&self) -> &Tokenizers {
         &self.tokenizers
@@ -137,138 +164,72 @@ impl Translator {
         &self,
         lines: &[S],
     ) -> Result<Vec<Translation>, DecodeError> {
-        let lines: Vec<&str> = lines.iter().map(|line| line.as_ref().trim()).collect();
-        let mut sources = self.tokenizers.source().encode_batch(&lines);
-        let mut translations = vec![Translation::default(); lines.len()];
-        for (ids, translation) in sources.iter_mut().zip(&mut translations) {
-            translation.truncated = self.truncate(ids);
-            translation.source_tokens = self.tokenizers.source().tokens(ids);
-        }
-        for batch in self.batches(&sources) {
-            let ids: Vec<&[u32]> = batch.iter().map(|&i| sources[i].as_slice()).collect();
-            for (&i, hypothesis) in batch.iter().zip(self.search(&ids)) {
-                let translation = &mut translations[i];
-                translation.text = self.tokenizers.target().decode(&hypothesis.ids);
-                translation.tokens = self.tokenizers.target().tokens(&hypothesis.ids);
-                translation.log_probability = hypothesis.log_probability;
-                translation.score = hypothesis.score;
-            }
-        }
-        Ok(translations)
+        let lines = self.n_best(lines, 1)?;
+        Ok(lines.into_iter().map(Translation::from).collect())
     }
 
-    /// Translates one sentence and tells where each token of the translation looked, in the last decoder layer.
+    /// The translation of one line.
     ///
     /// # Errors
     ///
     /// None today, as [`translate_batch`](Self::translate_batch).
-    pub fn align(&self, sentence: &str) -> Result<Alignment, DecodeError> {
-        let mut ids = self.tokenizers.source().encode(sentence.trim());
-        let truncated = self.truncate(&mut ids);
-        let hypothesis = self.search(&[&ids]).swap_remove(0);
+    pub fn translate(&self, line: &str) -> Result<Translation, DecodeError> {
+        Ok(self.n_best(&[line], 1)?.swap_remove(0).into())
+    }
 
-        // The decoder reads one token behind what it says.
-        let special = self.tokenizers.target().special();
-        let mut target_in = vec![special.start];
-        target_in.extend(&hypothesis.ids);
-        if !hypothesis.ended {
-            target_in.pop();
+    /// The `n` best translations of each line, in order, all different as sequences of tokens; there are fewer where search
+    /// found fewer. Lines are read as [`translate_batch`](Self::translate_batch) reads them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check_n_best`](Self::check_n_best).
+    pub fn n_best<S: AsRef<str>>(&self, lines: &[S], n: usize) -> Result<Vec<NBest>, DecodeError> {
+        self.check_n_best(n)?;
+        let texts: Vec<&str> = lines.iter().map(|line| line.as_ref().trim()).collect();
+        let mut sources = self.tokenizers.source().encode_batch(&texts);
+        let truncated: Vec<bool> = sources.iter_mut().map(|ids| self.truncate(ids)).collect();
+        let mut found = vec![vec![TextHypothesis::default()]; lines.len()];
+        for batch in self.batches(&sources) {
+            let ids: Vec<&[u32]> = batch.iter().map(|&i| sources[i].as_slice()).collect();
+            for (&i, hypotheses) in batch.iter().zip(self.search(&ids)) {
+                let best = hypotheses.into_iter().take(n);
+                found[i] = best.map(|hypothesis| self.text(hypothesis)).collect();
+            }
         }
-        // Whether there is attention shows in a step, which is therefore made even where nothing was said.
-        let rows = target_in.len();
-        if rows == 0 {
-            target_in.push(special.start);
-        }
-        let target_in = Tokens::new(&target_in, &[target_in.len()], &self.device);
-        let pass = Pass::evaluation().with_attention();
-        let (decoded, _) = self.forward(&self.source(&[&ids]), &target_in, &pass);
-        let mut maps = decoded.attention.into_iter().rev();
-        let last = maps.find(|map| map.kind == AttentionKind::Cross);
-
-        let end = SpecialIds::TOKENS[3].to_string();
-        let mut source = self.tokenizers.source().tokens(&ids);
-        source.push(end.clone());
-        let mut target = self.tokenizers.target().tokens(&hypothesis.ids);
-        target.extend(hypothesis.ended.then_some(end));
-        let weights = last.map(|map| {
-            let weights = map.weights.mean_dim(1).into_data(); // [1, 1, T, S]
-            weights.iter::<f32>().take(rows * source.len()).collect()
-        });
-        Ok(Alignment {
+        let lines = sources.into_iter().zip(truncated).zip(found);
+        let line = |((source, truncated), hypotheses): ((Vec<u32>, bool), _)| NBest {
+            source_tokens: self.tokenizers.source().tokens(&source),
             source,
-            target,
-            weights,
+            hypotheses,
             truncated,
+        };
+        Ok(lines.map(line).collect())
+    }
+
+    /// Whether search keeps so many hypotheses.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Search`] if not.
+    pub fn check_n_best(&self, n: usize) -> Result<(), DecodeError> {
+        let beam = self.config.beam;
+        if (1..=beam).contains(&n) {
+            return Ok(());
+        }
+        Err(DecodeError::Search {
+            problems: vec![format!(
+                "n_best: expected 1 to {beam}, the hypotheses of the beam, got {n}"
+            )],
         })
     }
 
-    /// How well the model predicts the translation in each `(source, translation)`, in order, given its true beginning.
-    ///
-    /// Sources are cut as they are for translating, translations at the model's positions. An empty translation is its end
-    /// token.
-    ///
-    /// # Errors
-    ///
-    /// None today, as [`translate_batch`](Self::translate_batch).
-    pub fn score<S: AsRef<str>, T: AsRef<str>>(
-        &self,
-        pairs: &[(S, T)],
-    ) -> Result<Vec<Likelihood>, DecodeError> {
-        let (sources, targets): (Vec<&str>, Vec<&str>) = pairs
-            .iter()
-            .map(|(source, target)| (source.as_ref().trim(), target.as_ref().trim()))
-            .unzip();
-        let sources = self.tokenizers.source().encode_batch(&sources);
-        let targets = self.tokenizers.target().encode_batch(&targets);
-        let mut examples = Vec::new();
-        let mut likelihoods = Vec::new();
-        for (mut source, mut target) in sources.into_iter().zip(targets) {
-            // The decoder reads the start token besides.
-            let most = self.max_positions.map_or(usize::MAX, |most| most - 1);
-            let truncated = self.truncate(&mut source) | (target.len() > most);
-            target.truncate(most);
-            likelihoods.push(Likelihood {
-                nats: 0.0,
-                tokens: target.len() + 1,
-                truncated,
-            });
-            examples.push(Example { source, target });
+    fn text(&self, found: Hypothesis) -> TextHypothesis {
+        let tokenizer = self.tokenizers.target();
+        TextHypothesis {
+            text: tokenizer.decode(&found.ids),
+            tokens: tokenizer.tokens(&found.ids),
+            found,
         }
-        let lengths: Vec<_> = examples.iter().map(Example::lengths).collect();
-        let special = self.tokenizers.target().special();
-        for indices in plan_in_order(&lengths, self.config.batch_tokens) {
-            let batch = HostBatch::gather(&examples, &indices, special);
-            let mut nats = self.nats(&batch).into_iter();
-            for &i in &indices {
-                let likelihood = &mut likelihoods[i];
-                likelihood.nats = nats.by_ref().take(likelihood.tokens).sum();
-            }
-        }
-        Ok(likelihoods)
-    }
-
-    /// Minus the log-probability of each real target token, row by row.
-    fn nats(&self, batch: &HostBatch) -> Vec<f64> {
-        let device = &self.device;
-        let source = Tokens::new(&batch.source.ids, &batch.source.lengths, device);
-        let target_in = Tokens::new(&batch.target_in, &batch.target_lengths, device);
-        let target_out = Tokens::new(&batch.target_out, &batch.target_lengths, device).ids;
-        let (decoded, output) = self.forward(&source, &target_in, &Pass::evaluation());
-        let Output { weight, bias } = output;
-        let mut nats = Vec::new();
-        // Logits [N, V] of a whole batch would be the largest thing in memory.
-        for first in (0..batch.target_tokens()).step_by(SCORED_ROWS) {
-            let rows = first..batch.target_tokens().min(first + SCORED_ROWS);
-            let output = Output {
-                weight: weight.clone(),
-                bias: bias.clone(),
-            };
-            let logits = output.logits(decoded.hidden.clone().slice(rows.clone())); // [rows, V]
-            let targets: Tensor<2, Int> = target_out.clone().slice(rows).unsqueeze_dim(1);
-            let chosen = log_softmax(logits, 1).gather(1, targets); // [rows, 1]
-            nats.extend(chosen.into_data().iter::<f64>().map(|chosen| -chosen));
-        }
-        nats
     }
 
     /// Cuts a source that is too long, and says so.
@@ -303,28 +264,27 @@ impl Translator {
         batches
     }
 
-    /// The best hypothesis of each source.
-    fn search(&self, sources: &[&[u32]]) -> Vec<Hypothesis> {
+    /// The hypotheses of each source, the best first; one at least.
+    fn search(&self, sources: &[&[u32]]) -> Vec<Vec<Hypothesis>> {
         let lengths: Vec<TargetLength> = sources
             .iter()
             .map(|ids| TargetLength {
                 least: 0,
-                most: self
-                    .config
-                    .target_limit(ids.len())
-                    .min(self.max_positions.unwrap_or(usize::MAX)),
+                most: self.target_limit(ids.len()),
             })
             .collect();
         let special = self.tokenizers.target().special();
         let source = self.source(sources);
         let options = self.config.beam_options();
-        let found = each_model!(&self.model, model => {
+        each_model!(&self.model, model => {
             beam_search(model, &source, &lengths, special, &options)
-        });
-        found
-            .into_iter()
-            .map(|mut hypotheses| hypotheses.swap_remove(0))
-            .collect()
+        })
+    }
+
+    /// Most tokens of a translation of so many source tokens.
+    fn target_limit(&self, source_length: usize) -> usize {
+        let most = self.config.target_limit(source_length);
+        most.min(self.max_positions.unwrap_or(usize::MAX))
     }
 
     fn forward(&self, source: &Tokens, target_in: &Tokens, pass: &Pass) -> (Decoded, Output) {

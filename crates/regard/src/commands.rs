@@ -5,12 +5,15 @@ pub(crate) mod average;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod compare;
+pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod evaluate;
 pub(crate) mod held_out;
 pub(crate) mod inspect;
+pub(crate) mod pack;
 pub(crate) mod plot;
 pub(crate) mod progress;
+pub(crate) mod score;
 pub(crate) mod train;
 pub(crate) mod translate;
 
@@ -18,7 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use regard_decode::{Bundle, Checkpoint, DecodeError, Translator};
+use regard_decode::{Bundle, Checkpoint, Translator};
 use regard_eval::EvalError;
 use regard_text::TextError;
 use regard_train::RunConfig;
@@ -46,13 +49,10 @@ pub(crate) fn load(
     arguments: &Arguments,
 ) -> Result<Translator> {
     let device = device::named(&arguments.device)?;
-    let translator = match checkpoint {
-        Some(checkpoint) => {
-            Bundle::load(run, checkpoint, &device).map(|bundle| Translator::new(bundle, &device))
-        }
-        None => Translator::from_run(run, &device),
-    };
-    translator.map_err(|error: DecodeError| error.into())
+    Ok(Translator::new(
+        Bundle::load(run, checkpoint, &device)?,
+        &device,
+    ))
 }
 
 /// The last part of each path, by which a run goes; no two may be the same.

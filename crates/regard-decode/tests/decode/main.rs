@@ -6,5 +6,7 @@ mod files;
 mod hypotheses;
 mod markov;
 mod options;
+mod pack;
 mod scoring;
 mod search;
+mod translating;
