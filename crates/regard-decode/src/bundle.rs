@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use regard_nn::{Init, Model, ModelConfig};
 use regard_text::{TokenizerConfig, Tokenizers};
 
-use crate::{BundleConfig, DecodeError, RunDirectory, load_parameters};
+use crate::{BundleConfig, DecodeError, Pack, RunDirectory, load_parameters};
 
 /// A run's configuration, tokenizers and weights.
 #[derive(Debug)]
@@ -64,18 +64,24 @@ impl fmt::Display for Checkpoint {
 }
 
 impl Bundle {
-    /// Loads a run on a device. Give a device without autodiff: nothing here is differentiated.
+    /// Loads a run, or a [`Pack`], on a device: the checkpoint that is named, or the
+    /// [preferred](RunDirectory::preferred) one. Give a device without autodiff: nothing here is differentiated.
     ///
     /// # Errors
     ///
-    /// If the directory holds no run, the checkpoint is missing or damaged, or the parts do not fit together.
+    /// If the path holds no run and is no pack, the checkpoint is missing or damaged, or the parts do not fit together.
     pub fn load(
-        run: impl AsRef<Path>,
-        checkpoint: Checkpoint,
+        path: impl AsRef<Path>,
+        checkpoint: impl Into<Option<Checkpoint>>,
         device: &Device,
     ) -> Result<Self, DecodeError> {
-        let run = RunDirectory::open(run.as_ref())?;
+        let (path, checkpoint) = (path.as_ref(), checkpoint.into());
+        if path.is_file() {
+            return Pack::open(path)?.load(checkpoint, device);
+        }
+        let run = RunDirectory::open(path)?;
         let config = BundleConfig::read(&run.config())?;
+        let checkpoint = checkpoint.map_or_else(|| run.preferred(), Ok)?;
         let (weights, step) = run.locate(checkpoint)?;
         let tokenizers = load_tokenizers(&run, &config.tokenizer, &config.model)?;
         // The seed does not matter: every value is replaced.
@@ -111,6 +117,16 @@ pub fn load_tokenizers(
             path: path.into(),
             source,
         })?;
+    check_vocabularies(path, model, &tokenizers)?;
+    Ok(tokenizers)
+}
+
+/// Whether a model that needs one vocabulary has one.
+pub(crate) fn check_vocabularies(
+    path: &Path,
+    model: &ModelConfig,
+    tokenizers: &Tokenizers,
+) -> Result<(), DecodeError> {
     if model.needs_joint_vocabulary() && !tokenizers.is_shared() {
         return Err(DecodeError::TwoVocabularies {
             path: path.into(),
@@ -118,5 +134,5 @@ pub fn load_tokenizers(
             target_tokens: tokenizers.target().vocabulary_size(),
         });
     }
-    Ok(tokenizers)
+    Ok(())
 }

@@ -31,13 +31,21 @@ impl BundleConfig {
     ///
     /// If it cannot be read, is of a later format, or says something impossible.
     pub fn read(path: &Path) -> Result<Self, DecodeError> {
-        let table = parse(path)?;
-        check_format(path, &table)?;
+        Self::from_table(path, &parse(path)?)
+    }
+
+    /// The same of what such a file holds; `path` stands for it in errors.
+    ///
+    /// # Errors
+    ///
+    /// If it is of a later format, or says something impossible.
+    pub fn from_table(path: &Path, table: &Table) -> Result<Self, DecodeError> {
+        check_format(path, table)?;
         let mut problems = Problems::default();
         let config = Self {
-            tokenizer: read_section(&table, "tokenizer", &mut problems),
-            model: read_model(&table, &mut problems),
-            decode: read_section(&table, "decode", &mut problems),
+            tokenizer: read_section(table, "tokenizer", &mut problems),
+            model: read_model(table, &mut problems),
+            decode: read_section(table, "decode", &mut problems),
         };
         config.check(&mut problems);
         problems.or(path, config)

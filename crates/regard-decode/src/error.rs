@@ -103,6 +103,40 @@ pub enum DecodeError {
         /// One sentence for each tensor that is missing, left over, or of another shape or type.
         problems: Vec<String>,
     },
+    /// A file is no whole pack.
+    #[error("`{}` is no run directory, nor a whole file of `regard pack`: {reason}", path.display())]
+    Pack {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A pack holds another checkpoint than the one asked for.
+    #[error("`{}` holds the checkpoint {held}, not the checkpoint {wanted}", path.display())]
+    NotPacked {
+        /// The file.
+        path: PathBuf,
+        /// `best`, `last`, `average` or a step.
+        wanted: String,
+        /// The one that it holds, in words.
+        held: String,
+    },
+    /// What is asked of a translation cannot be.
+    #[error("line {line}: {problem}")]
+    Request {
+        /// Number of the line, from 1.
+        line: u64,
+        /// Why not.
+        problem: String,
+    },
+    /// An id is outside the vocabulary.
+    #[error("id {id} is not one of the {vocabulary} of the vocabulary")]
+    Ids {
+        /// The id.
+        id: u32,
+        /// Tokens of the vocabulary.
+        vocabulary: usize,
+    },
     /// A run's tokenizer cannot be loaded.
     #[error("the run `{}` has no usable tokenizer", path.display())]
     Tokenizer {
@@ -149,9 +183,16 @@ impl DecodeError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotARun { .. } => Some(
-                "name a directory that `regard train` wrote, for example runs/toy-transformer"
+                "name a directory that `regard train` wrote, for example runs/toy-transformer; where a model is used, a file that \
+                 `regard pack` wrote does as well"
                     .into(),
             ),
+            Self::Pack { .. } => Some(
+                "name a directory that `regard train` wrote, or write the file again with `regard pack RUN --output FILE`".into(),
+            ),
+            Self::NotPacked { .. } => {
+                Some("leave `--checkpoint` out, or pack the other one of the run".into())
+            }
             Self::NoCheckpoint { steps, .. } if steps.is_empty() => {
                 Some("the run has not written a checkpoint yet; train on with `--resume`".into())
             }

@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod files;
 mod import;
+mod pack;
 mod profile;
 mod run;
 mod search;
@@ -22,6 +23,7 @@ pub use config::{BundleConfig, DecodeConfig, SearchKind, check_format, read_mode
 pub use error::DecodeError;
 pub use files::{check_writable, write_atomically};
 pub use import::import_weights;
+pub use pack::{PACK_FORMAT, Pack};
 pub use profile::{ProfileLine, profile_lines};
 pub use run::{FORMAT, RunDirectory};
 pub use search::{
@@ -29,7 +31,9 @@ pub use search::{
     SampleOptions, Steps, TargetLength, beam_search, greedy, sample,
 };
 pub use section::{Problems, check_sections, parse, read_section, section_keys};
-pub use translator::{Alignment, Likelihood, Translation, Translator};
+pub use translator::{
+    Alignment, Likelihood, NBest, TextHypothesis, TextRequest, TokenStream, Translation, Translator,
+};
 pub use weights::{
     NamedTensor, ParameterPath, TensorFile, load_parameters, parameters, write_tensors,
 };

@@ -1,25 +1,38 @@
 //! Text to text.
 
+mod alignment;
+mod asked;
+mod likelihood;
+mod stream;
+
 use std::path::Path;
 
 use burn::module::Module;
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Int, Tensor};
-use regard_nn::{AttentionKind, Decoded, Model, Output, Pass, Seq2Seq, Tokens, each_model};
-use regard_text::batch::{HostBatch, SourceBatch, plan_in_order};
-use regard_text::corpus::Example;
-use regard_text::{SpecialIds, Tokenizers};
+use burn::tensor::Device;
+use regard_nn::{Decoded, Model, ModelConfig, Output, Pass, Seq2Seq, Tokens, each_model};
+use regard_text::Tokenizers;
+use regard_text::batch::SourceBatch;
 
 use crate::{
-    Bundle, DecodeConfig, DecodeError, Hypothesis, Request, RunDirectory, TargetLength, beam_search,
+    Bundle, DecodeConfig, DecodeError, Hypothesis, Request, SearchKind, beam_search, sample,
 };
 
+pub use alignment::Alignment;
+pub use asked::TextRequest;
+pub use likelihood::Likelihood;
+pub use stream::TokenStream;
+
 /// Translates raw text with a trained model.
+///
+/// It changes nothing while it works: threads can share one, and each finds what one alone would.
 #[derive(Debug)]
 pub struct Translator {
     model: Model,
+    model_config: ModelConfig,
     tokenizers: Tokenizers,
     config: DecodeConfig,
+    /// The ids of `decode.suppress`.
+    suppressed: Vec<u32>,
     /// Most positions of a source or a target; `None` where there is no limit.
     max_positions: Option<usize>,
     device: Device,
@@ -42,83 +55,143 @@ pub struct Translation {
     pub truncated: bool,
 }
 
-/// Where a translation looked: cross-attention of one layer, averaged over heads.
-#[derive(Clone, Debug)]
-pub struct Alignment {
-    /// Tokens of the source, the end token included.
-    pub source: Vec<String>,
-    /// Tokens of the translation, the end token included if search reached it.
-    pub target: Vec<String>,
-    /// One row for each target token, one column for each source token; each row sums to at most 1, to less where local
-    /// attention weakens what is far from its window's middle. `None` if the model has no cross-attention.
-    pub weights: Option<Vec<f32>>,
-    /// Whether the sentence was longer than `decode.max_source_length`, or than the model has positions, and cut.
+/// The best translations of one line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NBest {
+    /// The ids that were translated, end excluded.
+    pub source: Vec<u32>,
+    /// The same as tokens.
+    pub source_tokens: Vec<String>,
+    /// The best first; a line without a word has one, which is empty.
+    pub hypotheses: Vec<TextHypothesis>,
+    /// As that of a [`Translation`].
     pub truncated: bool,
 }
 
-/// How well a model predicts a given translation.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Likelihood {
-    /// Minus the log-probability of the translation and its end; nats, without smoothing.
-    pub nats: f64,
-    /// Tokens of the translation, the end token included.
-    pub tokens: usize,
-    /// Whether source or translation was longer than the model takes, and cut.
-    pub truncated: bool,
+/// What search found, as text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TextHypothesis {
+    /// As search hands it out.
+    pub found: Hypothesis,
+    /// Its text.
+    pub text: String,
+    /// Its tokens, end token excluded.
+    pub tokens: Vec<String>,
 }
 
-/// Rows of logits that exist at one time while pairs are scored.
-const SCORED_ROWS: usize = 512;
+impl From<NBest> for Translation {
+    /// The best of them.
+    fn from(mut line: NBest) -> Self {
+        let best = if line.hypotheses.is_empty() {
+            TextHypothesis::default()
+        } else {
+            line.hypotheses.swap_remove(0)
+        };
+        Self {
+            text: best.text,
+            source_tokens: line.source_tokens,
+            tokens: best.tokens,
+            log_probability: best.found.log_probability,
+            score: best.found.score,
+            truncated: line.truncated,
+        }
+    }
+}
 
 impl Translator {
-    /// Loads the [preferred](crate::RunDirectory::preferred) checkpoint of a run.
+    /// Loads a run's [preferred](crate::RunDirectory::preferred) checkpoint, or a [pack](crate::Pack).
     ///
     /// # Errors
     ///
     /// See [`Bundle::load`].
     pub fn from_run(run: impl AsRef<Path>, device: &Device) -> Result<Self, DecodeError> {
-        let preferred = RunDirectory::open(run.as_ref())?.preferred()?;
-        Ok(Self::new(Bundle::load(run, preferred, device)?, device))
+        Self::new(Bundle::load(run, None, device)?, device)
     }
 
     /// From a loaded run.
-    pub fn new(bundle: Bundle, device: &Device) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Search`] if `decode.suppress` names what is no token of the target vocabulary.
+    pub fn new(bundle: Bundle, device: &Device) -> Result<Self, DecodeError> {
+        let translator = Self {
             model: bundle.model,
             tokenizers: bundle.tokenizers,
             max_positions: bundle.config.model.max_positions(),
-            config: bundle.config.decode,
+            model_config: bundle.config.model,
+            config: DecodeConfig::default(),
+            suppressed: Vec::new(),
             device: device.clone(),
+        };
+        translator.configured(bundle.config.decode)
+    }
+
+    /// How it translates.
+    pub fn config(&self) -> &DecodeConfig {
+        &self.config
+    }
+
+    /// One that translates otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Search`] with all [problems](DecodeConfig::problems), a beam wider than the target vocabulary, and names
+    /// in `decode.suppress` that are no tokens.
+    pub fn with_config(self, config: DecodeConfig) -> Result<Self, DecodeError> {
+        let mut problems = config.problems();
+        // The configured one was a bound on a vocabulary that was yet to be made.
+        let vocabulary = self.tokenizers.target().vocabulary_size();
+        let is_wider = config.beam != self.config.beam;
+        problems.extend(is_wider.then(|| config.beam_problem(vocabulary)).flatten());
+        if problems.is_empty() {
+            self.configured(config)
+        } else {
+            Err(DecodeError::Search { problems })
         }
+    }
+
+    fn configured(mut self, config: DecodeConfig) -> Result<Self, DecodeError> {
+        let (mut suppressed, mut problems) = (Vec::new(), Vec::new());
+        for token in &config.suppress {
+            match self.tokenizers.target().id(token) {
+                Some(id) => suppressed.push(id),
+                None => problems.push(format!(
+                    "suppress: `{token}` is no token of the target vocabulary"
+                )),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(DecodeError::Search { problems });
+        }
+        self.config = config;
+        self.suppressed = suppressed;
+        Ok(self)
     }
 
     /// As configured, but with a beam or a `decode.length_penalty` of its own where one is given.
     ///
     /// # Errors
     ///
-    /// [`DecodeError::Search`] if the beam is 0 or wider than the target vocabulary, or the penalty is out of range.
+    /// As [`with_config`](Self::with_config).
     pub fn with_beam(
-        mut self,
+        self,
         beam: Option<usize>,
         length_penalty: Option<f64>,
     ) -> Result<Self, DecodeError> {
-        let config = &mut self.config;
+        let mut config = self.config.clone();
         config.beam = beam.unwrap_or(config.beam);
         config.length_penalty = length_penalty.unwrap_or(config.length_penalty);
-        let mut problems = config.problems();
-        // The configured one was a bound on a vocabulary that was yet to be made.
-        let vocabulary = self.tokenizers.target().vocabulary_size();
-        problems.extend(beam.and_then(|_| config.beam_problem(vocabulary)));
-        if problems.is_empty() {
-            Ok(self)
-        } else {
-            Err(DecodeError::Search { problems })
-        }
+        self.with_config(config)
     }
 
     /// Numbers the model has learned.
     pub fn parameters(&self) -> usize {
         self.model.num_params()
+    }
+
+    /// What kind of model it is, and its sizes.
+    pub fn model_config(&self) -> &ModelConfig {
+        &self.model_config
     }
 
     /// What cuts its text into tokens.
@@ -137,138 +210,92 @@ impl Translator {
         &self,
         lines: &[S],
     ) -> Result<Vec<Translation>, DecodeError> {
-        let lines: Vec<&str> = lines.iter().map(|line| line.as_ref().trim()).collect();
-        let mut sources = self.tokenizers.source().encode_batch(&lines);
-        let mut translations = vec![Translation::default(); lines.len()];
-        for (ids, translation) in sources.iter_mut().zip(&mut translations) {
-            translation.truncated = self.truncate(ids);
-            translation.source_tokens = self.tokenizers.source().tokens(ids);
-        }
-        for batch in self.batches(&sources) {
-            let ids: Vec<&[u32]> = batch.iter().map(|&i| sources[i].as_slice()).collect();
-            for (&i, hypothesis) in batch.iter().zip(self.search(&ids)) {
-                let translation = &mut translations[i];
-                translation.text = self.tokenizers.target().decode(&hypothesis.ids);
-                translation.tokens = self.tokenizers.target().tokens(&hypothesis.ids);
-                translation.log_probability = hypothesis.log_probability;
-                translation.score = hypothesis.score;
-            }
-        }
-        Ok(translations)
+        let lines = self.n_best(lines, 1)?;
+        Ok(lines.into_iter().map(Translation::from).collect())
     }
 
-    /// Translates one sentence and tells where each token of the translation looked, in the last decoder layer.
+    /// The translation of one line.
     ///
     /// # Errors
     ///
     /// None today, as [`translate_batch`](Self::translate_batch).
-    pub fn align(&self, sentence: &str) -> Result<Alignment, DecodeError> {
-        let mut ids = self.tokenizers.source().encode(sentence.trim());
-        let truncated = self.truncate(&mut ids);
-        let hypothesis = self.search(&[&ids]).swap_remove(0);
+    pub fn translate(&self, line: &str) -> Result<Translation, DecodeError> {
+        Ok(self.n_best(&[line], 1)?.swap_remove(0).into())
+    }
 
-        // The decoder reads one token behind what it says.
-        let special = self.tokenizers.target().special();
-        let mut target_in = vec![special.start];
-        target_in.extend(&hypothesis.ids);
-        if !hypothesis.ended {
-            target_in.pop();
-        }
-        // Whether there is attention shows in a step, which is therefore made even where nothing was said.
-        let rows = target_in.len();
-        if rows == 0 {
-            target_in.push(special.start);
-        }
-        let target_in = Tokens::new(&target_in, &[target_in.len()], &self.device);
-        let pass = Pass::evaluation().with_attention();
-        let (decoded, _) = self.forward(&self.source(&[&ids]), &target_in, &pass);
-        let mut maps = decoded.attention.into_iter().rev();
-        let last = maps.find(|map| map.kind == AttentionKind::Cross);
+    /// The `n` best translations of each line, in order, all different as sequences of tokens; there are fewer where search
+    /// found fewer. Lines are read as [`translate_batch`](Self::translate_batch) reads them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check_n_best`](Self::check_n_best).
+    pub fn n_best<S: AsRef<str>>(&self, lines: &[S], n: usize) -> Result<Vec<NBest>, DecodeError> {
+        let lines = lines.iter().zip(0..);
+        let asked = lines.map(|(line, number)| TextRequest::new(line.as_ref(), number));
+        self.answer(&asked.collect::<Vec<_>>(), n)
+    }
 
-        let end = SpecialIds::TOKENS[3].to_string();
-        let mut source = self.tokenizers.source().tokens(&ids);
-        source.push(end.clone());
-        let mut target = self.tokenizers.target().tokens(&hypothesis.ids);
-        target.extend(hypothesis.ended.then_some(end));
-        let weights = last.map(|map| {
-            let weights = map.weights.mean_dim(1).into_data(); // [1, 1, T, S]
-            weights.iter::<f32>().take(rows * source.len()).collect()
-        });
-        Ok(Alignment {
+    /// The `n` best translations of each line that are what is asked for, likewise. Of a line without a word it is the empty one,
+    /// whatever is asked. What is drawn at random is sorted like what is searched, and may be the same twice.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Request`] for the first line of which something impossible is asked, and those of
+    /// [`check_n_best`](Self::check_n_best).
+    pub fn answer(&self, asked: &[TextRequest], n: usize) -> Result<Vec<NBest>, DecodeError> {
+        self.check_n_best(n)?;
+        let texts: Vec<&str> = asked.iter().map(|asked| asked.text.trim()).collect();
+        let mut sources = self.tokenizers.source().encode_batch(&texts);
+        let truncated: Vec<bool> = sources.iter_mut().map(|ids| self.truncate(ids)).collect();
+        let wanted = asked.iter().zip(&sources);
+        let requests: Vec<Request> = wanted
+            .map(|(asked, ids)| self.request(asked, ids.len()))
+            .collect::<Result<_, _>>()?;
+        let mut found = vec![vec![TextHypothesis::default()]; asked.len()];
+        for batch in self.batches(&sources) {
+            let ids: Vec<&[u32]> = batch.iter().map(|&i| sources[i].as_slice()).collect();
+            let wanted: Vec<Request> = batch.iter().map(|&i| requests[i].clone()).collect();
+            for (&i, hypotheses) in batch.iter().zip(self.search(&ids, &wanted)) {
+                let best = hypotheses.into_iter().take(n);
+                found[i] = best.map(|hypothesis| self.text(hypothesis)).collect();
+            }
+        }
+        let lines = sources.into_iter().zip(truncated).zip(found);
+        let line = |((source, truncated), hypotheses): ((Vec<u32>, bool), _)| NBest {
+            source_tokens: self.tokenizers.source().tokens(&source),
             source,
-            target,
-            weights,
+            hypotheses,
             truncated,
+        };
+        Ok(lines.map(line).collect())
+    }
+
+    /// Whether search keeps so many hypotheses.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Search`] if not.
+    pub fn check_n_best(&self, n: usize) -> Result<(), DecodeError> {
+        let most = self.config.hypotheses();
+        if (1..=most).contains(&n) {
+            return Ok(());
+        }
+        let whose = match self.config.search {
+            SearchKind::Beam => "the hypotheses of the beam",
+            SearchKind::Sample => "the samples",
+        };
+        Err(DecodeError::Search {
+            problems: vec![format!("n_best: expected 1 to {most}, {whose}, got {n}")],
         })
     }
 
-    /// How well the model predicts the translation in each `(source, translation)`, in order, given its true beginning.
-    ///
-    /// Sources are cut as they are for translating, translations at the model's positions. An empty translation is its end
-    /// token.
-    ///
-    /// # Errors
-    ///
-    /// None today, as [`translate_batch`](Self::translate_batch).
-    pub fn score<S: AsRef<str>, T: AsRef<str>>(
-        &self,
-        pairs: &[(S, T)],
-    ) -> Result<Vec<Likelihood>, DecodeError> {
-        let (sources, targets): (Vec<&str>, Vec<&str>) = pairs
-            .iter()
-            .map(|(source, target)| (source.as_ref().trim(), target.as_ref().trim()))
-            .unzip();
-        let sources = self.tokenizers.source().encode_batch(&sources);
-        let targets = self.tokenizers.target().encode_batch(&targets);
-        let mut examples = Vec::new();
-        let mut likelihoods = Vec::new();
-        for (mut source, mut target) in sources.into_iter().zip(targets) {
-            // The decoder reads the start token besides.
-            let most = self.max_positions.map_or(usize::MAX, |most| most - 1);
-            let truncated = self.truncate(&mut source) | (target.len() > most);
-            target.truncate(most);
-            likelihoods.push(Likelihood {
-                nats: 0.0,
-                tokens: target.len() + 1,
-                truncated,
-            });
-            examples.push(Example { source, target });
+    fn text(&self, found: Hypothesis) -> TextHypothesis {
+        let tokenizer = self.tokenizers.target();
+        TextHypothesis {
+            text: tokenizer.decode(&found.ids),
+            tokens: tokenizer.tokens(&found.ids),
+            found,
         }
-        let lengths: Vec<_> = examples.iter().map(Example::lengths).collect();
-        let special = self.tokenizers.target().special();
-        for indices in plan_in_order(&lengths, self.config.batch_tokens) {
-            let batch = HostBatch::gather(&examples, &indices, special);
-            let mut nats = self.nats(&batch).into_iter();
-            for &i in &indices {
-                let likelihood = &mut likelihoods[i];
-                likelihood.nats = nats.by_ref().take(likelihood.tokens).sum();
-            }
-        }
-        Ok(likelihoods)
-    }
-
-    /// Minus the log-probability of each real target token, row by row.
-    fn nats(&self, batch: &HostBatch) -> Vec<f64> {
-        let device = &self.device;
-        let source = Tokens::new(&batch.source.ids, &batch.source.lengths, device);
-        let target_in = Tokens::new(&batch.target_in, &batch.target_lengths, device);
-        let target_out = Tokens::new(&batch.target_out, &batch.target_lengths, device).ids;
-        let (decoded, output) = self.forward(&source, &target_in, &Pass::evaluation());
-        let Output { weight, bias } = output;
-        let mut nats = Vec::new();
-        // Logits [N, V] of a whole batch would be the largest thing in memory.
-        for first in (0..batch.target_tokens()).step_by(SCORED_ROWS) {
-            let rows = first..batch.target_tokens().min(first + SCORED_ROWS);
-            let output = Output {
-                weight: weight.clone(),
-                bias: bias.clone(),
-            };
-            let logits = output.logits(decoded.hidden.clone().slice(rows.clone())); // [rows, V]
-            let targets: Tensor<2, Int> = target_out.clone().slice(rows).unsqueeze_dim(1);
-            let chosen = log_softmax(logits, 1).gather(1, targets); // [rows, 1]
-            nats.extend(chosen.into_data().iter::<f64>().map(|chosen| -chosen));
-        }
-        nats
     }
 
     /// Cuts a source that is too long, and says so.
@@ -290,7 +317,7 @@ impl Translator {
         let mut batches: Vec<Vec<usize>> = Vec::new();
         for i in order {
             // Sorted, so the newcomer is the longest; one more token ends each source.
-            let width = (sources[i].len() + 1).saturating_mul(self.config.beam);
+            let width = (sources[i].len() + 1).saturating_mul(self.config.hypotheses());
             match batches.last_mut() {
                 Some(batch)
                     if width.saturating_mul(batch.len() + 1) <= self.config.batch_tokens =>
@@ -303,26 +330,34 @@ impl Translator {
         batches
     }
 
-    /// The best hypothesis of each source.
-    fn search(&self, sources: &[&[u32]]) -> Vec<Hypothesis> {
-        let request = |ids: &&[u32]| {
-            let positions = self.max_positions.unwrap_or(usize::MAX);
-            Request::from(TargetLength {
-                least: 0,
-                most: self.config.target_limit(ids.len()).min(positions),
-            })
-        };
-        let requests: Vec<Request> = sources.iter().map(request).collect();
+    /// The hypotheses of each source, the best first; one at least.
+    fn search(&self, sources: &[&[u32]], requests: &[Request]) -> Vec<Vec<Hypothesis>> {
         let special = self.tokenizers.target().special();
         let source = self.source(sources);
-        let options = self.config.beam_options();
-        let found = each_model!(&self.model, model => {
-            beam_search(model, &source, &requests, special, &options)
-        });
-        found
-            .into_iter()
-            .map(|mut hypotheses| hypotheses.swap_remove(0))
-            .collect()
+        match self.config.search {
+            SearchKind::Beam => {
+                let options = self.config.beam_options(&self.suppressed);
+                each_model!(&self.model, model => {
+                    beam_search(model, &source, requests, special, &options)
+                })
+            }
+            SearchKind::Sample => {
+                let options = self.config.sample_options(&self.suppressed);
+                let mut found = each_model!(&self.model, model => {
+                    sample(model, &source, requests, special, &options)
+                });
+                for hypotheses in &mut found {
+                    hypotheses.sort_by(|a, b| b.score.total_cmp(&a.score));
+                }
+                found
+            }
+        }
+    }
+
+    /// Most tokens of a translation of so many source tokens.
+    fn target_limit(&self, source_length: usize) -> usize {
+        let most = self.config.target_limit(source_length);
+        most.min(self.max_positions.unwrap_or(usize::MAX))
     }
 
     fn forward(&self, source: &Tokens, target_in: &Tokens, pass: &Pass) -> (Decoded, Output) {

@@ -102,13 +102,36 @@ impl Tokenizer {
         Ok(Self::assemble(inner, special))
     }
 
+    /// The same of what such a file holds; `path` stands for it in errors.
+    ///
+    /// # Errors
+    ///
+    /// No tokenizer, or one without a special token.
+    pub fn from_json(
+        json: &str,
+        path: impl AsRef<Path>,
+        config: &TokenizerConfig,
+    ) -> Result<Self, TextError> {
+        let (inner, special) = given::parse(json.as_bytes(), path.as_ref(), config)?;
+        Ok(Self::assemble(inner, special))
+    }
+
+    /// What [`save`](Self::save) writes.
+    ///
+    /// # Panics
+    ///
+    /// Never: what was read or trained can be written.
+    pub fn to_json(&self) -> String {
+        self.inner.to_string(true).expect("a tokenizer is JSON")
+    }
+
     /// Writes a `tokenizer.json`, beside its place first and then renamed.
     ///
     /// # Errors
     ///
     /// If the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), TextError> {
-        files::write_json(&self.inner, path.as_ref())
+        files::write(&self.to_json(), path.as_ref())
     }
 
     fn assemble(mut inner: tokenizers::Tokenizer, special: SpecialIds) -> Self {
@@ -247,6 +270,11 @@ impl Tokenizer {
     pub fn digest(&self) -> String {
         let json = self.inner.to_string(false).expect("a tokenizer is JSON");
         digest(json.into_bytes())
+    }
+
+    /// The id of a token, spelled as in the vocabulary.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
     }
 
     /// Number of ids, special ids included: the width of an embedding. One more than the largest id.

@@ -94,7 +94,7 @@ impl<'a> Seeing<'a> {
             return Ok(());
         }
         // Shares the parameters; nothing is copied.
-        let translator = translator(model.valid(), self.config, self.corpora, self.device);
+        let translator = translator(model.valid(), self.config, self.corpora, self.device)?;
         let hypotheses = samples::write(self.run, validation.step, &translator, &self.samples)?;
         let sentences: Vec<Said<'_>> = self
             .samples

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
-use regard_decode::{Bundle, BundleConfig, RunDirectory, Translator};
+use regard_decode::{Bundle, BundleConfig, DecodeError, RunDirectory, Translator};
 use regard_eval::bleu::Bleu;
 use regard_eval::chrf::Chrf;
 use regard_kernels::most_probable;
@@ -155,7 +155,7 @@ pub(crate) fn validate(
     };
     if matches!(best, Best::Bleu | Best::Chrf) {
         let translations =
-            translator(model, config, corpora, device).translate_batch(&sources(corpora))?;
+            translator(model, config, corpora, device)?.translate_batch(&sources(corpora))?;
         let hypotheses: Vec<&str> = translations.iter().map(|line| line.text.as_str()).collect();
         let references: Vec<&str> = corpora
             .valid_pairs
@@ -174,7 +174,7 @@ pub(crate) fn translator(
     config: &RunConfig,
     corpora: &Corpora,
     device: &Device,
-) -> Translator {
+) -> Result<Translator, DecodeError> {
     let bundle = Bundle {
         config: BundleConfig {
             tokenizer: config.tokenizer.clone(),

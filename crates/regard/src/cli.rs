@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use regard_decode::Checkpoint;
 use regard_nn::ModelConfig;
 
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Train(TrainOptions),
     /// Translate line for line
     Translate(TranslateOptions),
+    /// Say how probable given translations are
+    Score(ScoreOptions),
     /// Score translations against references
     Evaluate(EvaluateOptions),
     /// Show what a model looks at while it translates a sentence
@@ -50,10 +53,14 @@ pub(crate) enum Command {
     Plot(PlotOptions),
     /// Average the weights of several checkpoints into the checkpoint `average`
     Average(AverageOptions),
-    /// Say what a run directory holds
+    /// Write one file with weights, configuration and tokenizer of a run, which the commands that use a model take instead of it
+    Pack(PackOptions),
+    /// Say what a run directory, or a file of `regard pack`, holds
     Inspect(InspectOptions),
     /// Measure speed and memory
     Bench(BenchOptions),
+    /// Print what makes a shell complete this program's command lines
+    Completions(CompletionsOptions),
 }
 
 #[derive(Debug, Args)]
@@ -89,6 +96,9 @@ pub(crate) struct CheckOptions {
     pub(crate) config: PathBuf,
     #[command(flatten)]
     pub(crate) set: SetOptions,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -120,7 +130,7 @@ pub(crate) struct TrainOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
-    /// Run directory
+    /// Run directory, or a file of `regard pack`
     pub(crate) run: PathBuf,
     /// Weights to use: best, last, average or a step [default: average where there is one, else best, else last]
     #[arg(long, value_name = "WHICH")]
@@ -135,6 +145,9 @@ pub(crate) struct SearchOptions {
     /// Rank hypotheses by log-probability / ((5 + tokens) / 6)^A [default: the run's `decode.length_penalty`]
     #[arg(long, value_name = "A", allow_negative_numbers = true)]
     pub(crate) length_penalty: Option<f64>,
+    /// Replace a value of the run's `[decode]` section, for example decode.no_repeat_ngram=3; may be given several times
+    #[arg(long, value_name = "decode.KEY=VALUE")]
+    pub(crate) set: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -143,17 +156,49 @@ pub(crate) struct TranslateOptions {
     pub(crate) run: RunOptions,
     #[command(flatten)]
     pub(crate) search: SearchOptions,
-    /// File to translate [default: standard input]
+    /// File to translate; may be given several times [default: standard input]
     #[arg(long, value_name = "FILE")]
-    pub(crate) input: Option<PathBuf>,
+    pub(crate) input: Vec<PathBuf>,
     /// File to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Translate N blocks of lines at a time, each on its share of `--threads`: faster for many lines on many cores, with more
+    /// memory
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = at_least_one)]
+    pub(crate) workers: usize,
+    /// Write the N best translations of each line, at most as many as `--beam`: LINE ||| TEXT ||| LOG-PROBABILITY ||| SCORE, with
+    /// lines counted from 0
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) n_best: Option<usize>,
+    /// Write one JSON object a line, with tokens and scores
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Add to JSON where each token looked: rows of the last layer's cross-attention, mean over heads
+    #[arg(long, requires = "json")]
+    pub(crate) attention: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScoreOptions {
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+    /// What was translated, one a line
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub(crate) source: Option<PathBuf>,
+    /// Its translations, one a line
+    #[arg(long, value_name = "FILE", requires = "source")]
+    pub(crate) target: Option<PathBuf>,
+    /// Instead of SOURCE and TARGET: one file with a TAB between them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "target"])]
+    pub(crate) tsv: Option<PathBuf>,
+    /// Print one JSON object a line, with the log-probability of each token
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateOptions {
-    /// Run directory; translates SOURCE first
+    /// Run directory, or a file of `regard pack`; translates SOURCE first
     #[arg(conflicts_with = "hypothesis", required_unless_present = "hypothesis")]
     pub(crate) run: Option<PathBuf>,
     /// Weights to use: best, last, average or a step
@@ -192,11 +237,14 @@ pub(crate) struct AttendOptions {
     pub(crate) search: SearchOptions,
     /// Sentence to translate [default: a line of standard input]
     pub(crate) sentence: Option<String>,
+    /// Print one JSON object, as `translate --json --attention` does
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareOptions {
-    /// Run directories; the last part of each path names the run
+    /// Run directories, or files of `regard pack`; the last part of each path names the run
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
     /// Text to translate, one a line
@@ -253,9 +301,30 @@ pub(crate) struct AverageOptions {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct InspectOptions {
+pub(crate) struct PackOptions {
     /// Run directory
     pub(crate) run: PathBuf,
+    /// Weights to pack: best, last, average or a step [default: average where there is one, else best, else last]
+    #[arg(long, value_name = "WHICH")]
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// File to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectOptions {
+    /// Run directory, or a file of `regard pack`
+    pub(crate) run: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsOptions {
+    /// Shell to complete in
+    pub(crate) shell: Shell,
 }
 
 #[derive(Debug, Args)]

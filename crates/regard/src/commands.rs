@@ -5,12 +5,15 @@ pub(crate) mod average;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod compare;
+pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod evaluate;
 pub(crate) mod held_out;
 pub(crate) mod inspect;
+pub(crate) mod pack;
 pub(crate) mod plot;
 pub(crate) mod progress;
+pub(crate) mod score;
 pub(crate) mod train;
 pub(crate) mod translate;
 
@@ -18,10 +21,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use regard_decode::{Bundle, Checkpoint, DecodeError, Translator};
+use regard_decode::{
+    Bundle, Checkpoint, DecodeConfig, Problems, Translator, check_sections, read_section,
+};
 use regard_eval::EvalError;
 use regard_text::TextError;
-use regard_train::RunConfig;
+use regard_train::{RunConfig, set_key};
+use toml::{Table, Value};
 
 use crate::cli::{Arguments, SearchOptions, SetOptions};
 use crate::device;
@@ -46,13 +52,8 @@ pub(crate) fn load(
     arguments: &Arguments,
 ) -> Result<Translator> {
     let device = device::named(&arguments.device)?;
-    let translator = match checkpoint {
-        Some(checkpoint) => {
-            Bundle::load(run, checkpoint, &device).map(|bundle| Translator::new(bundle, &device))
-        }
-        None => Translator::from_run(run, &device),
-    };
-    translator.map_err(|error: DecodeError| error.into())
+    let bundle = Bundle::load(run, checkpoint, &device)?;
+    Ok(Translator::new(bundle, &device)?)
 }
 
 /// The last part of each path, by which a run goes; no two may be the same.
@@ -85,7 +86,24 @@ pub(crate) fn load_for(
     arguments: &Arguments,
 ) -> Result<Translator> {
     let translator = load(run, checkpoint, arguments)?;
-    Ok(translator.with_beam(search.beam, search.length_penalty)?)
+    let mut config = decode_config(translator.config(), &search.set)?;
+    config.beam = search.beam.unwrap_or(config.beam);
+    config.length_penalty = search.length_penalty.unwrap_or(config.length_penalty);
+    config.seed = arguments.seed.unwrap_or(config.seed);
+    Ok(translator.with_config(config)?)
+}
+
+/// A `[decode]` section with some values replaced.
+fn decode_config(config: &DecodeConfig, assignments: &[String]) -> Result<DecodeConfig> {
+    let mut table = Table::new();
+    table.insert("decode".into(), Value::try_from(config)?);
+    for assignment in assignments {
+        set_key(&mut table, assignment)?;
+    }
+    let mut problems = Problems::default();
+    check_sections(&table, &["decode"], &mut problems);
+    let config = read_section(&table, "decode", &mut problems);
+    Ok(problems.or(Path::new("--set"), config)?)
 }
 
 /// Sources and references from one file or two, line by line; nothing is dropped or trimmed.

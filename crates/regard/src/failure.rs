@@ -11,6 +11,8 @@ use regard_train::TrainError;
 /// A check that the user asked for failed.
 pub(crate) const CHECK_FAILED: u8 = 1;
 const ERROR: u8 = 2;
+/// A signal ended what could have gone on.
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Prints an error with its causes and what to do; a reader that went away is no error.
 pub(crate) fn report(error: &Error) -> ExitCode {

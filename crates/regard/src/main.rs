@@ -22,7 +22,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     regard_kernels::keep_freed_memory();
     let arguments = Arguments::parse();
-    match device::on_threads(arguments.threads, || run(&arguments)) {
+    let threads = match arguments.command {
+        // Its workers have threads of their own.
+        Command::Translate(_) => Some(1),
+        _ => arguments.threads,
+    };
+    match device::on_threads(threads, || run(&arguments)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) | Err(error) => failure::report(&error),
     }
@@ -34,12 +39,15 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Check(options) => commands::check::run(options, arguments),
         Command::Train(options) => commands::train::run(options, arguments),
         Command::Translate(options) => commands::translate::run(options, arguments),
+        Command::Score(options) => commands::score::run(options, arguments),
         Command::Evaluate(options) => commands::evaluate::run(options, arguments),
         Command::Attend(options) => commands::attend::run(options, arguments),
         Command::Compare(options) => commands::compare::run(options, arguments),
         Command::Plot(options) => commands::plot::run(options, arguments),
         Command::Average(options) => commands::average::run(options, arguments),
+        Command::Pack(options) => commands::pack::run(options, arguments),
         Command::Inspect(options) => commands::inspect::run(options, arguments),
         Command::Bench(options) => commands::bench::run(options, arguments),
+        Command::Completions(options) => commands::completions::run(options),
     }
 }

@@ -10,6 +10,8 @@ mod import;
 mod markov;
 mod options;
 mod oracle;
+mod pack;
 mod sampling;
 mod scoring;
 mod search;
+mod translating;

@@ -1,19 +1,19 @@
 //! How well a model predicts given translations: each pair by itself, whatever it is scored with.
 
 use burn::tensor::Device;
-use regard_decode::{Bundle, BundleConfig, DecodeConfig, Translator};
+use regard_decode::{Bundle, BundleConfig, DecodeConfig, Likelihood, Translator};
 use regard_nn::{Init, ModelConfig, PositionKind, TransformerConfig, Tying};
-use regard_text::corpus::Pair;
+use regard_text::corpus::{Example, Pair};
 use regard_text::{TokenizerConfig, TokenizerKind, Tokenizers};
 
 const LETTERS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 
 /// A model with random weights that knows eight letters and as many positions.
-fn translator(seed: u64, max_positions: usize) -> Translator {
+pub(crate) fn translator(seed: u64, max_positions: usize) -> Translator {
     configured(seed, max_positions, DecodeConfig::default())
 }
 
-fn configured(seed: u64, max_positions: usize, decode: DecodeConfig) -> Translator {
+pub(crate) fn configured(seed: u64, max_positions: usize, decode: DecodeConfig) -> Translator {
     let device = Device::flex();
     let tokenizer = TokenizerConfig {
         kind: TokenizerKind::Word,
@@ -48,11 +48,11 @@ fn configured(seed: u64, max_positions: usize, decode: DecodeConfig) -> Translat
         },
         step: Some(0),
     };
-    Translator::new(bundle, &device)
+    Translator::new(bundle, &device).unwrap()
 }
 
 /// Texts of 0 to 11 letters.
-fn pairs(n: usize) -> Vec<(String, String)> {
+pub(crate) fn pairs(n: usize) -> Vec<(String, String)> {
     let letters = |i: usize, length: usize| {
         let letters = (0..length).map(|j| LETTERS[(i * 3 + j * 5) % 8]);
         letters.collect::<Vec<_>>().join(" ")
@@ -69,20 +69,20 @@ fn a_pair_alone_is_a_pair_among_many() {
     let pairs = pairs(200);
     let together = translator.score(&pairs).unwrap();
     for (pair, scored) in pairs.iter().zip(&together) {
-        let alone = translator.score(std::slice::from_ref(pair)).unwrap()[0];
-        assert_eq!(scored.tokens, pair.1.split_whitespace().count() + 1);
+        let alone = &translator.score(std::slice::from_ref(pair)).unwrap()[0];
+        assert_eq!(scored.tokens(), pair.1.split_whitespace().count() + 1);
+        let (among, alone) = (scored.nats(), alone.nats());
         assert!(
-            (scored.nats - alone.nats).abs() < 1e-4 * alone.nats,
-            "{pair:?}: {} among others, {} alone",
-            scored.nats,
-            alone.nats
+            (among - alone).abs() < 1e-4 * alone,
+            "{pair:?}: {among} among others, {alone} alone"
         );
-        assert!(!scored.truncated && scored.nats > 0.0);
+        assert!(!scored.truncated && among > 0.0);
+        assert!(scored.token_log_probabilities.iter().all(|&p| p < 0.0));
     }
     assert!(
         together
             .windows(2)
-            .any(|pair| (pair[0].nats - pair[1].nats).abs() > 0.1),
+            .any(|pair| (pair[0].nats() - pair[1].nats()).abs() > 0.1),
         "pairs differ"
     );
     assert_eq!(translator.score::<&str, &str>(&[]).unwrap(), []);
@@ -107,18 +107,68 @@ fn a_translation_is_as_probable_as_search_said() {
                 .tokens
                 .iter()
                 .all(|token| LETTERS.contains(&token.as_str()));
-            let scored = translator.score(&[(source, &found.text)]).unwrap()[0];
+            let scored = &translator.score(&[(source, &found.text)]).unwrap()[0];
             let limit = DecodeConfig::default().target_limit(found.source_tokens.len());
             if is_text && found.tokens.len() < limit.min(20) {
-                let difference = scored.nats + found.log_probability;
+                let difference = scored.nats() + found.log_probability;
                 assert!(difference.abs() < 1e-4, "{source}: {found:?} {scored:?}");
-                let score = found.log_probability / ((5 + scored.tokens) as f64 / 6.0);
+                let score = found.log_probability / ((5 + scored.tokens()) as f64 / 6.0);
                 assert!((found.score - score).abs() < 1e-9, "{source}: {found:?}");
                 compared += 1;
             }
         }
     }
     assert!(compared > 2, "only {compared} could be compared");
+}
+
+/// Hypotheses whose text would be cut into other tokens, and those that no end was said of, are scored by their ids.
+#[test]
+fn every_hypothesis_is_as_probable_as_its_ids() {
+    let sources: Vec<String> = pairs(12).into_iter().map(|pair| pair.0).skip(1).collect();
+    let (mut ended, mut cut) = (0, 0);
+    for seed in 0..6 {
+        // Positions for all that search may say, and the end.
+        let translator = translator(seed, 40).with_beam(Some(4), None).unwrap();
+        for line in translator.n_best(&sources, 4).unwrap() {
+            let examples = line.hypotheses.iter().map(|hypothesis| Example {
+                source: line.source.clone(),
+                target: hypothesis.found.ids.clone(),
+            });
+            let scored = translator.score_ids(examples.collect()).unwrap();
+            for (hypothesis, scored) in line.hypotheses.iter().zip(scored) {
+                let found = &hypothesis.found;
+                let said = found.ids.len() + usize::from(found.ended);
+                let expected: f64 = scored.token_log_probabilities[..said].iter().sum();
+                let difference = found.log_probability - expected;
+                assert!(difference.abs() < 1e-4, "{hypothesis:?}, {scored:?}");
+                *(if found.ended { &mut ended } else { &mut cut }) += 1;
+            }
+        }
+    }
+    assert!(ended > 5 && cut > 5, "{ended} and {cut}");
+}
+
+#[test]
+fn likelihoods_add_up() {
+    let likelihood = Likelihood {
+        token_log_probabilities: vec![-0.5, -1.0, -1.5],
+        truncated: false,
+    };
+    assert_eq!((likelihood.tokens(), likelihood.nats()), (3, 3.0));
+    assert!((likelihood.perplexity() - 1_f64.exp()).abs() < 1e-12);
+}
+
+#[test]
+fn ids_outside_the_vocabulary_are_refused() {
+    let translator = translator(3, 20);
+    for (source, target) in [(vec![4, 12], vec![4]), (vec![4], vec![5, 99])] {
+        let refused = translator.score_ids(vec![Example { source, target }]);
+        let message = refused.unwrap_err().to_string();
+        assert!(
+            message.ends_with("is not one of the 12 of the vocabulary"),
+            "{message}"
+        );
+    }
 }
 
 #[test]
@@ -133,11 +183,11 @@ fn what_is_too_long_is_cut_and_says_so() {
         .unwrap();
     let told: Vec<_> = scored
         .iter()
-        .map(|line| (line.truncated, line.tokens))
+        .map(|line| (line.truncated, line.tokens()))
         .collect();
     assert_eq!(told, [(false, 6), (true, 2), (true, 6)]);
-    let cut = translator.score(&[("a", "a b c d e")]).unwrap()[0];
-    assert!((cut.nats - scored[2].nats).abs() < 1e-4);
+    let cut = &translator.score(&[("a", "a b c d e")]).unwrap()[0];
+    assert!((cut.nats() - scored[2].nats()).abs() < 1e-4);
 }
 
 #[test]

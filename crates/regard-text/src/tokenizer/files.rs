@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
@@ -131,6 +132,42 @@ impl Tokenizers {
         self.target.save(directory.join(TARGET))
     }
 
+    /// What [`save`](Self::save) writes: names of files, and what they hold.
+    pub fn to_files(&self) -> BTreeMap<String, String> {
+        let file = |name: &str, tokenizer: &Tokenizer| (name.to_owned(), tokenizer.to_json());
+        if self.is_shared() {
+            return BTreeMap::from([file(SHARED, &self.source)]);
+        }
+        BTreeMap::from([file(SOURCE, &self.source), file(TARGET, &self.target)])
+    }
+
+    /// The tokenizers of such files; `place` stands for where they are in errors. `config` as in
+    /// [`load`](Self::load).
+    ///
+    /// # Errors
+    ///
+    /// A file that is missing, and those of [`Tokenizer::from_json`].
+    pub fn from_files(
+        files: &BTreeMap<String, String>,
+        place: impl AsRef<Path>,
+        config: &TokenizerConfig,
+    ) -> Result<Self, TextError> {
+        let load = |name| {
+            let path = place.as_ref().join(name);
+            match files.get(name) {
+                Some(json) => Tokenizer::from_json(json, path, config),
+                None => Err(TextError::Read {
+                    path,
+                    source: io::ErrorKind::NotFound.into(),
+                }),
+            }
+        };
+        if files.contains_key(SOURCE) || files.contains_key(TARGET) {
+            return Ok(Self::separate(load(SOURCE)?, load(TARGET)?));
+        }
+        Ok(Self::shared(load(SHARED)?))
+    }
+
     /// The tokenizer of the source side.
     pub fn source(&self) -> &Tokenizer {
         &self.source
@@ -158,13 +195,7 @@ fn remove(path: &Path) -> Result<(), TextError> {
     }
 }
 
-pub(super) fn write_json(tokenizer: &tokenizers::Tokenizer, path: &Path) -> Result<(), TextError> {
-    let json = tokenizer
-        .to_string(true)
-        .map_err(|error| TextError::Write {
-            path: path.to_owned(),
-            source: io::Error::other(error),
-        })?;
+pub(super) fn write(json: &str, path: &Path) -> Result<(), TextError> {
     write_beside_and_rename(path, json.as_bytes()).map_err(|source| TextError::Write {
         path: path.to_owned(),
         source,

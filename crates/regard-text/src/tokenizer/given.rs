@@ -65,15 +65,24 @@ pub(super) fn read(
         path: path.to_owned(),
         source,
     })?;
+    parse(&bytes, path, config)
+}
+
+/// The same of a file's content.
+pub(super) fn parse(
+    bytes: &[u8],
+    path: &Path,
+    config: &TokenizerConfig,
+) -> Result<(tokenizers::Tokenizer, SpecialIds), TextError> {
     let refused = |reason: String| TextError::NotATokenizer {
         path: path.to_owned(),
         reason,
     };
-    if let Some(reason) = unmergeable(&bytes) {
+    if let Some(reason) = unmergeable(bytes) {
         return Err(refused(reason));
     }
     let mut inner =
-        tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| refused(error.to_string()))?;
+        tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| refused(error.to_string()))?;
     if let Some(reason) = sparse(&inner) {
         return Err(refused(reason));
     }

@@ -7,6 +7,7 @@ use regard_decode::Alignment;
 use regard_eval::terminal::{AttentionMap, Style, attention_map};
 
 use crate::cli::{Arguments, AttendOptions};
+use crate::commands::translate::{Chunk, Form};
 use crate::commands::{load_for, warn_of_truncation};
 use crate::lines::open_or_stdin;
 use crate::output::{colour, say, width};
@@ -23,7 +24,19 @@ pub(crate) fn run(options: &AttendOptions, arguments: &Arguments) -> Result<Exit
         bail!("no sentence to translate; give one after the run directory, or on standard input");
     }
     let AttendOptions { run, search, .. } = options;
-    let alignment = load_for(&run.run, run.checkpoint, search, arguments)?.align(&sentence)?;
+    let translator = load_for(&run.run, run.checkpoint, search, arguments)?;
+    if options.json {
+        let form = Form::Json {
+            n: 1,
+            attention: true,
+        };
+        let lines = vec![sentence];
+        let rendered = form.render(&translator, &Chunk { first: 0, lines })?;
+        warn_of_truncation(rendered.truncated, arguments);
+        say(rendered.text.trim_end())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let alignment = translator.align(&sentence)?;
     warn_of_truncation(usize::from(alignment.truncated), arguments);
     let style = Style {
         width: width(),

@@ -1,6 +1,7 @@
 //! `regard check`
 
 mod corpus;
+mod findings;
 
 use std::process::ExitCode;
 
@@ -13,6 +14,7 @@ use regard_text::corpus::Example;
 use regard_text::store::Unknown;
 use regard_train::{measure_memory, prepare_corpora};
 
+use self::findings::{Findings, Part, Vocabulary};
 use crate::cli::{Arguments, CheckOptions};
 use crate::commands::load_config;
 use crate::device;
@@ -25,41 +27,43 @@ pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitC
         let tokenizers = pairs.train_tokenizers(&config.tokenizer)?;
         Ok(tokenizers.sampled(&config.tokenizer)?)
     })?;
+    let mut findings = Findings::new(options.json);
 
-    corpus::say_report("train", corpora.train.report())?;
-    corpus::say_report("valid", &corpora.valid_report)?;
-    say(&format!("test: {}", count(corpora.test_pairs, "pair")))?;
-    corpus::say_origin(&corpora)?;
-    let mut warnings = corpus::say_warnings(&config.data, &corpora)?;
+    findings.train = Part::of(corpora.train.report());
+    findings.valid = Part::of(&corpora.valid_report);
+    findings.test_pairs = corpora.test_pairs;
+    corpus::tell_report(&findings, "train", corpora.train.report())?;
+    corpus::tell_report(&findings, "valid", &corpora.valid_report)?;
+    findings.tell(&format!("test: {}", count(corpora.test_pairs, "pair")))?;
+    corpus::tell_origin(&findings, &corpora)?;
+    corpus::warn(&mut findings, &config.data, &corpora)?;
 
     let (source, target) = (corpora.tokenizers.source(), corpora.tokenizers.target());
-    let vocabulary = if corpora.tokenizers.is_shared() {
-        format!("{} shared", source.vocabulary_size())
-    } else {
-        format!(
-            "{} source, {} target",
-            source.vocabulary_size(),
-            target.vocabulary_size()
-        )
+    findings.vocabulary = Vocabulary {
+        source: source.vocabulary_size(),
+        target: target.vocabulary_size(),
+        shared: corpora.tokenizers.is_shared(),
     };
-    say(&format!("tokenizer: {vocabulary} tokens"))?;
-    warnings += corpus::say_unknown("train", corpora.train.unknown())?;
+    findings.tell(&format!("tokenizer: {} tokens", findings.vocabulary))?;
+    let of_train = corpora.train.unknown();
+    findings.train.unknown_percent = of_train.map(Unknown::percent);
+    corpus::tell_unknown(&mut findings, "train", of_train)?;
     let sides: [fn(&Example) -> &Vec<u32>; 2] = [|pair| &pair.source, |pair| &pair.target];
     let special = [source.special(), target.special()];
-    let valid = [0, 1].map(|side| unknown(&corpora.valid, sides[side], special[side]));
-    warnings += corpus::say_unknown("valid", valid)?;
+    let of_valid = [0, 1].map(|side| unknown(&corpora.valid, sides[side], special[side]));
+    findings.valid.unknown_percent = of_valid.map(Unknown::percent);
+    corpus::tell_unknown(&mut findings, "valid", of_valid)?;
 
     let lengths = corpora.train.lengths();
     let plan = plan_epoch(lengths, config.data.batch_tokens, config.train.seed, 0);
-    let longest = lengths
-        .iter()
-        .map(|&(source, target)| source.max(target))
-        .max()
-        .unwrap_or(0);
-    say(&format!(
-        "batches: {} an epoch of at most {} padded tokens; the longest side of a pair has {longest} tokens",
+    let sides = lengths.iter().map(|&(source, target)| source.max(target));
+    findings.batches = plan.len();
+    findings.longest = usize::from(sides.max().unwrap_or(0));
+    findings.tell(&format!(
+        "batches: {} an epoch of at most {} padded tokens; the longest side of a pair has {} tokens",
         plan.len(),
-        config.data.batch_tokens
+        config.data.batch_tokens,
+        findings.longest
     ))?;
 
     let model = config.model.init(
@@ -67,20 +71,25 @@ pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitC
         target.vocabulary_size(),
         &Init::new(0, &device),
     );
-    say(&format!("model: {} parameters", model.num_params()))?;
+    findings.parameters = model.num_params();
+    findings.tell(&format!("model: {} parameters", findings.parameters))?;
     // Last, since the process keeps what it needed.
-    if let Some(peak) = measure_memory(&config, &corpora, &device)? {
-        say(&format!(
+    findings.memory_mib = measure_memory(&config, &corpora, &device)?;
+    if let Some(peak) = findings.memory_mib {
+        findings.tell(&format!(
             "memory: about {peak:.0} MiB to train, measured on the largest batch"
         ))?;
     }
-    say(&match warnings {
+    findings.tell(&match findings.warnings.len() {
         0 => "no problem found".to_owned(),
         warnings => format!(
             "nothing that stops training; {}",
             count(warnings, "warning")
         ),
     })?;
+    if options.json {
+        say(&serde_json::to_string(&findings)?)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

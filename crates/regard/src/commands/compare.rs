@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use regard_decode::{BundleConfig, RunDirectory, Translator, check_writable, write_atomically};
+use regard_decode::{RunDirectory, Translator, check_writable, write_atomically};
 use regard_eval::compare::page::{Example, ExampleRun, example_lines, html};
 use regard_eval::compare::table::text;
 use regard_eval::compare::{Comparison, Facts, Options, Run, Sentence, TestSet, compare};
@@ -27,7 +27,7 @@ pub(crate) fn run(options: &CompareOptions, arguments: &Arguments) -> Result<Exi
         seed: arguments.seed.unwrap_or(SEED),
     };
     how.check()?;
-    for path in &options.runs {
+    for path in options.runs.iter().filter(|path| !path.is_file()) {
         RunDirectory::open(path)?;
     }
     if let Some(path) = &options.html {
@@ -101,8 +101,8 @@ fn translate(
         .zip(likelihoods)
         .map(|(translation, likelihood)| Sentence {
             hypothesis: translation.text,
-            nats: likelihood.nats,
-            tokens: likelihood.tokens,
+            nats: likelihood.nats(),
+            tokens: likelihood.tokens(),
             truncated: likelihood.truncated,
         })
         .collect();
@@ -115,10 +115,13 @@ fn facts(
     translator: &Translator,
     decoding_tokens_per_second: f64,
 ) -> Result<Facts> {
-    let directory = RunDirectory::open(path)?;
-    let config = BundleConfig::read(&directory.config())?;
-    let model = serde_json::to_value(&config.model)?;
-    let cost = TrainingCost::read(&directory)?;
+    let model = serde_json::to_value(translator.model_config())?;
+    // A pack does not say what its training cost.
+    let cost = if path.is_file() {
+        None
+    } else {
+        TrainingCost::read(&RunDirectory::open(path)?)?
+    };
     Ok(Facts {
         run,
         model: model["kind"].as_str().unwrap_or_default().to_owned(),

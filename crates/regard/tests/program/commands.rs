@@ -2,18 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::Place;
-
-fn keys(object: &Value) -> Vec<&str> {
-    let mut keys: Vec<&str> = object
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
-    keys.sort_unstable();
-    keys
-}
+use crate::support::{Place, keys};
 
 #[test]
 fn evaluate_scores_files() {

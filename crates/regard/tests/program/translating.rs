@@ -181,11 +181,7 @@ fn the_input_is_never_the_output() {
 #[test]
 fn what_is_no_run_is_called_so() {
     let place = Place::new();
-    for command in [
-        ["translate", "runs/tiny"],
-        ["inspect", "."],
-        ["attend", "tiny.toml"],
-    ] {
+    for command in [["translate", "runs/tiny"], ["inspect", "."]] {
         place.run_on(&command, "a\n").fails(&[
             "is not a run directory: it has no `config.toml`",
             "hint: name a directory that `regard train` wrote",

@@ -7,14 +7,15 @@ use regard_text::store::Unknown;
 use regard_text::toy::Split;
 use regard_train::Corpora;
 
+use super::findings::Findings;
 use crate::commands::progress::origin_line;
-use crate::output::{count, say};
+use crate::output::count;
 
 /// A side of a part with more unknown tokens of a hundred is warned of.
 const MANY_UNKNOWN: f64 = 1.0;
 
-/// Says what became of the pairs of one part, with the first of those that were left out or cut.
-pub(super) fn say_report(name: &str, report: &ReadReport) -> Result<()> {
+/// Tells what became of the pairs of one part, with the first of those that were left out or cut.
+pub(super) fn tell_report(findings: &Findings, name: &str, report: &ReadReport) -> Result<()> {
     let always = [Reason::Empty, Reason::Long];
     let dropped: Vec<String> = Reason::ALL
         .into_iter()
@@ -22,7 +23,7 @@ pub(super) fn say_report(name: &str, report: &ReadReport) -> Result<()> {
         .filter(|reason| always.contains(reason) || report.count(*reason) > 0)
         .map(|reason| format!("{} {}", report.count(reason), reason.name()))
         .collect();
-    say(&format!(
+    findings.tell(&format!(
         "{name}: {} read, {} kept; dropped: {}; {} truncated",
         count(report.read, "pair"),
         report.kept(),
@@ -35,7 +36,7 @@ pub(super) fn say_report(name: &str, report: &ReadReport) -> Result<()> {
         } else {
             format!("{}: ", shown.place)
         };
-        say(&format!(
+        findings.tell(&format!(
             "  {}: {place}`{}` -> `{}`",
             shown.reason.name(),
             shown.source,
@@ -45,41 +46,38 @@ pub(super) fn say_report(name: &str, report: &ReadReport) -> Result<()> {
     Ok(())
 }
 
-/// Says where the training examples are, and whether they had to be made.
-pub(super) fn say_origin(corpora: &Corpora) -> Result<()> {
-    say(&origin_line(&corpora.train))
+/// Tells where the training examples are, and whether they had to be made.
+pub(super) fn tell_origin(findings: &Findings, corpora: &Corpora) -> Result<()> {
+    findings.tell(&origin_line(&corpora.train))
 }
 
-/// Says the share of unknown tokens on both sides of a part; of how many sides it is too large.
-pub(super) fn say_unknown(name: &str, sides: [Unknown; 2]) -> Result<usize> {
-    let mut many = 0;
+/// Tells the share of unknown tokens on both sides of a part, and warns of one that is too large.
+pub(super) fn tell_unknown(findings: &mut Findings, name: &str, sides: [Unknown; 2]) -> Result<()> {
     for (side, unknown) in ["source", "target"].into_iter().zip(sides) {
         let percent = unknown.percent();
-        say(&format!(
+        findings.tell(&format!(
             "  {side} of {name}: {percent:.2} % of {} tokens unknown",
             unknown.tokens
         ))?;
         if percent > MANY_UNKNOWN {
-            many += 1;
-            say(&format!(
-                "warning: the vocabulary cannot spell {percent:.1} % of the {side} of {name}; raise `tokenizer.vocabulary`, \
+            findings.warn(format!(
+                "the vocabulary cannot spell {percent:.1} % of the {side} of {name}; raise `tokenizer.vocabulary`, \
                  or try another `tokenizer.kind`"
             ))?;
         }
     }
-    Ok(many)
+    Ok(())
 }
 
-/// Says what the owner of the corpora may not have meant; how many things.
-pub(super) fn say_warnings(data: &DataConfig, corpora: &Corpora) -> Result<usize> {
+/// Warns of what the owner of the corpora may not have meant.
+pub(super) fn warn(findings: &mut Findings, data: &DataConfig, corpora: &Corpora) -> Result<()> {
     let (test, _) = data.read(Split::Test)?.unwrap_or_default();
     let held_out: [(&str, &[Pair]); 2] = [("valid", &corpora.valid_pairs), ("test", &test)];
-    let warnings = inspect(&mut data.training_pairs()?, &held_out)?;
-    for warning in &warnings {
-        say(&format!("warning: {warning}"))?;
+    for warning in inspect(&mut data.training_pairs()?, &held_out)? {
+        findings.warn(warning.to_string())?;
         for line in warning.shown() {
-            say(&format!("  `{line}`"))?;
+            findings.tell(&format!("  `{line}`"))?;
         }
     }
-    Ok(warnings.len())
+    Ok(())
 }

@@ -1,0 +1,147 @@
+//! How translations are written.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use regard_decode::{NBest, TextHypothesis, Translator};
+use regard_text::SpecialIds;
+use serde::Serialize;
+
+/// Lines that are translated together.
+pub(crate) struct Chunk {
+    /// The number of the first, from 0.
+    pub(crate) first: usize,
+    pub(crate) lines: Vec<String>,
+}
+
+/// What is written of a line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    /// Its translation.
+    Text,
+    /// So many of the best, a line for each.
+    NBest(usize),
+    /// An object with so many of the best.
+    Json { n: usize, attention: bool },
+}
+
+/// Lines that are ready to be written.
+pub(crate) struct Rendered {
+    pub(crate) text: String,
+    pub(crate) lines: usize,
+    /// Tokens of the best hypotheses.
+    pub(crate) tokens: usize,
+    /// Lines that were cut.
+    pub(crate) truncated: usize,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    source: &'a str,
+    source_tokens: &'a [String],
+    hypotheses: Vec<Hypothesis<'a>>,
+}
+
+#[derive(Serialize)]
+struct Hypothesis<'a> {
+    text: &'a str,
+    tokens: &'a [String],
+    log_probability: f64,
+    score: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attention: Option<Vec<Vec<f32>>>,
+}
+
+impl Form {
+    /// Hypotheses of each line that it needs.
+    pub(crate) fn hypotheses(self) -> usize {
+        match self {
+            Self::Text => 1,
+            Self::NBest(n) | Self::Json { n, .. } => n,
+        }
+    }
+
+    pub(crate) fn render(self, translator: &Translator, chunk: &Chunk) -> Result<Rendered> {
+        let all = translator.n_best(&chunk.lines, self.hypotheses())?;
+        let mut rendered = Rendered {
+            text: String::new(),
+            lines: all.len(),
+            tokens: 0,
+            truncated: 0,
+        };
+        for (i, (source, line)) in chunk.lines.iter().zip(all).enumerate() {
+            rendered.tokens += line.hypotheses.first().map_or(0, |best| best.tokens.len());
+            rendered.truncated += usize::from(line.truncated);
+            let text = &mut rendered.text;
+            match self {
+                Self::Text => {
+                    let best = line.hypotheses.first().map(|best| one_line(&best.text));
+                    let _ = writeln!(text, "{}", best.unwrap_or_default());
+                }
+                Self::NBest(_) => {
+                    for TextHypothesis {
+                        found, text: said, ..
+                    } in &line.hypotheses
+                    {
+                        let (number, said) = (chunk.first + i, one_line(said));
+                        let (log_probability, score) = (found.log_probability, found.score);
+                        let _ = writeln!(
+                            text,
+                            "{number} ||| {said} ||| {log_probability:.6} ||| {score:.6}"
+                        );
+                    }
+                }
+                Self::Json { attention, .. } => {
+                    text.push_str(&json(translator, source, line, attention)?);
+                    text.push('\n');
+                }
+            }
+        }
+        Ok(rendered)
+    }
+}
+
+/// A model may say what ends a line; a line of translation remains a line.
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
+
+fn json(translator: &Translator, source: &str, mut line: NBest, attention: bool) -> Result<String> {
+    let end = || SpecialIds::TOKENS[3].to_owned();
+    // What the model reads and says has its end; an empty line it does not read.
+    let is_read = !line.source.is_empty();
+    line.source_tokens.extend(is_read.then(end));
+    for hypothesis in &mut line.hypotheses {
+        hypothesis.tokens.extend(hypothesis.found.ended.then(end));
+    }
+    let columns = line.source_tokens.len();
+    let looked = |hypothesis: &TextHypothesis| {
+        if !attention || !is_read {
+            return None;
+        }
+        let weights = translator.attention(&line.source, &hypothesis.found)?;
+        Some(weights.chunks(columns).map(<[f32]>::to_vec).collect())
+    };
+    let hypotheses = line.hypotheses.iter().map(|hypothesis| Hypothesis {
+        text: &hypothesis.text,
+        tokens: &hypothesis.tokens,
+        log_probability: hypothesis.found.log_probability,
+        score: hypothesis.found.score,
+        attention: looked(hypothesis),
+    });
+    Ok(serde_json::to_string(&Line {
+        source,
+        source_tokens: &line.source_tokens,
+        hypotheses: hypotheses.collect(),
+    })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_translation_is_one_line() {
+        assert_eq!(one_line("a\nb\r\nc"), "a b  c");
+    }
+}
