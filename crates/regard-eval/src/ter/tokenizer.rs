@@ -1,7 +1,7 @@
 //! How Tercom cuts a line into words.
 
 use super::Ter;
-use crate::space::is_python_space;
+use crate::space::{is_python_space, words};
 use crate::western::{space_out, space_out_punctuation, space_out_stops, unescape};
 
 /// Characters that stand one by one in Chinese and Japanese.
@@ -39,6 +39,16 @@ fn normalize(line: &str) -> String {
 }
 
 impl Ter {
+    /// As [`tokenize`](Self::tokenize), twice: sacreBLEU normalises a reference when it takes it up, and again when it
+    /// cuts it into words. All but normalising is the same the second time.
+    pub(super) fn tokenize_reference(&self, line: &str) -> String {
+        let once = self.tokenize(line);
+        if !self.normalized {
+            return once;
+        }
+        self.tokenize(&words(&once).collect::<Vec<_>>().join(" "))
+    }
+
     /// The line with white space between its words.
     pub(super) fn tokenize(&self, line: &str) -> String {
         let line = line.trim_end_matches(is_python_space);
