@@ -277,7 +277,8 @@ mod tests {
             possible in prop::collection::vec((0_u32..9, 0_u32..9), 0..9),
         ) {
             let write = |links: &[Link], mark: &str| -> String {
-                links.iter().map(|(source, target)| format!("{source}{mark}{target} ")).collect()
+                let links = links.iter();
+                links.fold(String::new(), |line, (source, target)| format!("{line} {source}{mark}{target}"))
             };
             let gold = [write(&sure, "-") + &write(&possible, "?")];
             let gold = GoldAlignments::parse(&gold).unwrap();

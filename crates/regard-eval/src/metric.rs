@@ -26,7 +26,7 @@ use crate::references::References;
 /// let references = References::single(&["the cat sat on the mat"]);
 /// let scores = metrics.map(|metric| corpus(metric, &["on the mat sat the cat"], &references));
 /// let scores = scores.into_iter().collect::<Result<Vec<_>, _>>()?;
-/// assert_eq!(format!("{:.1} {:.1}", scores[0].score, scores[1].score), "42.7 33.3");
+/// assert_eq!(format!("{:.1} {:.1}", scores[0].score, scores[1].score), "39.8 33.3");
 /// # Ok::<(), regard_eval::EvalError>(())
 /// ```
 pub trait Metric {

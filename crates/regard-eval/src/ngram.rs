@@ -17,6 +17,9 @@ pub(crate) type CharacterGrams<const W: usize> = Grams<21, W>;
 pub(crate) type WordGrams<const W: usize> = Grams<32, W>;
 
 impl<const BITS: u32, const W: usize> Grams<BITS, W> {
+    /// How far the first item of a number lies from its lowest bit.
+    const TO_FIRST: u32 = (u128::BITS / BITS - 1) * BITS;
+
     const PER_WORD: usize = (u128::BITS / BITS) as usize;
 
     /// The longest n-grams that can be told apart.
@@ -40,7 +43,7 @@ impl<const BITS: u32, const W: usize> Grams<BITS, W> {
         let mut carried = item;
         for word in &mut packed {
             let last = *word & ((1 << BITS) - 1);
-            *word = (*word >> BITS) | (carried << (BITS * (Self::PER_WORD as u32 - 1)));
+            *word = (*word >> BITS) | (carried << Self::TO_FIRST);
             carried = last;
         }
         packed
@@ -54,7 +57,8 @@ impl<const BITS: u32, const W: usize> Grams<BITS, W> {
     /// N-grams of `n` items, each once and ascending, with how often the line has it.
     fn runs(&self, n: usize) -> impl Iterator<Item = ([u128; W], usize)> {
         let whole = (n - 1) / Self::PER_WORD;
-        let behind = BITS * (Self::PER_WORD - 1 - (n - 1) % Self::PER_WORD) as u32;
+        #[expect(clippy::cast_possible_truncation, reason = "below 128")]
+        let behind = Self::TO_FIRST - BITS * ((n - 1) % Self::PER_WORD) as u32;
         let first_items = move |packed: &[u128; W]| {
             let mut kept = [0; W];
             kept[..whole].copy_from_slice(&packed[..whole]);

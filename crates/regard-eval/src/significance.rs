@@ -109,9 +109,10 @@ impl Comparison {
 ///
 /// # Differences
 ///
-/// - sacreBLEU 2.6 (`--paired-bs`, `--paired-ar`): the same definitions. It draws from NumPy's generator, so that `p`
+/// - sacreBLEU 2.6 (`--paired-bs`, `--paired-ar`): the same definitions. It draws from another generator, so that `p`
 ///   differs as it would with another seed; given our draws, it finds our `p` (`scripts/parity/metrics.py`). It gives
-///   a difference of 0 whatever `p` comes out, which for a system against itself is the smallest there is.
+///   a difference of 0 whatever `p` comes out, which for a system against itself is the smallest there is. Its
+///   randomisation rounds the `k` of `add-k` smoothing down.
 ///
 /// # Errors
 ///

@@ -13,7 +13,11 @@ use serde::{Deserialize, Serialize};
 
 /// A metric by sacreBLEU's names of its settings; those of other metrics are left out.
 #[derive(Deserialize)]
-pub struct Request {
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "sacreBLEU has these switches"
+)]
+pub(crate) struct Request {
     metric: String,
     #[serde(default)]
     lowercase: bool,
@@ -57,17 +61,17 @@ pub struct Request {
 
 /// Every figure.
 #[derive(Debug, Serialize)]
-pub struct Answer {
-    pub signature: String,
+pub(crate) struct Answer {
+    pub(crate) signature: String,
     /// What the score displays as, without its signature.
-    pub line: String,
+    pub(crate) line: String,
     /// Scores and what they are made of, of the corpus and then of each sentence.
-    pub figures: Vec<f64>,
-    pub p_value: Option<f64>,
+    pub(crate) figures: Vec<f64>,
+    pub(crate) p_value: Option<f64>,
 }
 
 impl Request {
-    pub fn answer(&self) -> Result<Answer, Box<dyn Error>> {
+    pub(crate) fn answer(&self) -> Result<Answer, Box<dyn Error>> {
         let references = References::of_lines(&self.references)?;
         let metric = self.metric()?;
         let score = corpus(metric.as_ref(), &self.hypotheses, &references)?;

@@ -67,7 +67,7 @@ impl Ter {
             }
         }
         if self.no_punctuation {
-            line.retain(|c| !is_punctuation(c) && !(self.asian_support && is_asian_punctuation(c)));
+            line.retain(|c| !(is_punctuation(c) || self.asian_support && is_asian_punctuation(c)));
         }
         line
     }
