@@ -122,6 +122,20 @@ def named_corpora():
         yield name, hypotheses, references
 
 
+def every_character():
+    """All that this Python's Unicode knows but ideographs, syllables and private use, between letters and numbers."""
+    known = [chr(c) for c in range(0x110000) if unicodedata.category(chr(c)) not in ("Cs", "Cn", "Co")]
+    known = [c for c in known if unicodedata.category(c) != "Lo" or ord(c) < 0x3500]
+    lines = ["".join(f"a{c}1{c}{c}b " for c in known[i : i + 50]) for i in range(0, len(known), 50)]
+    hypotheses, references = lines, [[line.replace("b", " b")] for line in lines]
+    for tokenize in ("13a", "intl", "char", "none", "zh"):
+        for lowercase in (False, True):
+            yield "bleu", dict(tokenize=tokenize, smooth_method="exp", smooth_value=None, lowercase=lowercase, effective_order=False), hypotheses, references
+    for lowercase in (False, True):
+        yield "chrf", dict(char_order=6, word_order=2, beta=2, lowercase=lowercase, whitespace=False, eps_smoothing=False), hypotheses, references
+        yield "ter", dict(normalized=True, no_punct=lowercase, asian_support=True, case_sensitive=not lowercase), hypotheses, references
+
+
 def every_setting():
     for tokenize in ("13a", "intl", "char", "none", "zh"):
         for method, values in {"exp": [None], "none": [None], "floor": [None, 0.0, 0.03], "add-k": [None, 0.0, 0.5, 2]}.items():
@@ -243,6 +257,8 @@ def cases(rng, corpora, per_corpus):
     for name, hypotheses, references in named_corpora():
         for metric, setting in settings:
             yield name, metric, setting, hypotheses, references
+    for metric, setting, hypotheses, references in every_character():
+        yield "every character", metric, setting, hypotheses, references
     by_metric = {m: [s for s in settings if s[0] == m] for m in ("bleu", "chrf", "ter", "wer", "cer")}
     for i in range(corpora):
         hypotheses, references = random_corpus(rng)

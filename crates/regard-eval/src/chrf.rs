@@ -1,5 +1,7 @@
 //! chrF and chrF++ (Popovic, 2015 and 2017) as sacreBLEU computes them: n-grams of characters, and of words on request.
 
+mod orders;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::iter::Sum;
@@ -8,9 +10,10 @@ use serde::Serialize;
 
 use crate::error::EvalError;
 use crate::metric::{Metric, case, signature, yes_or_no};
-use crate::ngram::{CharacterGrams, Grams, WordGrams};
+use crate::ngram::{CharacterGrams, WordGrams};
 use crate::references::References;
 use crate::space::{is_python_space, words};
+use orders::{Order, apart, compare};
 
 /// The longest character n-gram counted by default.
 pub const CHARACTER_ORDER: usize = 6;
@@ -328,42 +331,6 @@ impl Metric for Chrf {
     }
 }
 
-/// A word without one punctuation mark at its end, or else at its beginning, and the mark; in their order.
-fn apart(word: &str) -> impl Iterator<Item = &str> {
-    let is_mark = |c: char| c.is_ascii_punctuation();
-    let characters = word.chars().count();
-    let at = if characters < 2 {
-        0
-    } else if word.ends_with(is_mark) {
-        word.len() - 1
-    } else {
-        usize::from(word.starts_with(is_mark))
-    };
-    let (left, right) = word.split_at(at);
-    [left, right].into_iter().filter(|part| !part.is_empty())
-}
-
-/// Counts of the orders 1 to `longest`.
-fn compare<const BITS: u32, const W: usize>(
-    hypothesis: &Grams<BITS, W>,
-    reference: &Grams<BITS, W>,
-    longest: usize,
-    orders: &mut Vec<Order>,
-) {
-    for n in 1..=longest {
-        let in_reference = reference.count(n);
-        orders.push(Order {
-            hypothesis: if in_reference > 0 {
-                hypothesis.count(n)
-            } else {
-                0
-            },
-            reference: in_reference,
-            matches: hypothesis.matches(std::slice::from_ref(reference), n),
-        });
-    }
-}
-
 /// A corpus chrF score. It displays as sacreBLEU's one line, signature and all.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -387,24 +354,6 @@ impl fmt::Display for ChrfScore {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Statistics {
     orders: [Order; CHARACTER_ORDER],
-}
-
-/// Counts of n-grams of one length.
-#[derive(Debug, Clone, Copy, Default)]
-struct Order {
-    hypothesis: usize,
-    reference: usize,
-    matches: usize,
-}
-
-impl Order {
-    fn plus(self, other: Self) -> Self {
-        Self {
-            hypothesis: self.hypothesis + other.hypothesis,
-            reference: self.reference + other.reference,
-            matches: self.matches + other.matches,
-        }
-    }
 }
 
 impl Statistics {

@@ -82,3 +82,52 @@ fn different_line_counts_and_no_lines_are_errors() {
     let error = Bleu::default().corpus::<&str, &str>(&[], &[]).unwrap_err();
     assert_eq!(error, EvalError::NoLines);
 }
+
+#[test]
+fn several_references_by_hand() {
+    // "a a b" against "a b" and "a a c": a twice (second), b once (first); "a a" (second), "a b" (first).
+    let lines = [["a b", "a a c"]];
+    let references = References::of_lines(&lines).unwrap();
+    let score = Bleu::default().corpus_of(&["a a b"], &references).unwrap();
+    assert_eq!(score.matches, [3, 2, 0, 0]);
+    assert_eq!(score.totals, [3, 2, 1, 0]);
+    assert_eq!(score.reference_length, 3);
+    assert!(score.signature.starts_with("nrefs:2|"));
+}
+
+#[test]
+fn of_two_lengths_equally_near_the_shorter_counts() {
+    let lines = [["a b c d e", "a b c"]];
+    let references = References::of_lines(&lines).unwrap();
+    let score = Bleu::default()
+        .corpus_of(&["a b c d"], &references)
+        .unwrap();
+    assert_eq!(score.reference_length, 3);
+}
+
+#[test]
+fn smoothing_by_hand() {
+    // "a b c d" against "a x c y": 2 of 4 words, 0 of 3, 0 of 2, 0 of 1.
+    let precisions = |smoothing| {
+        let bleu = Bleu::default().with_smoothing(smoothing).unwrap();
+        bleu.corpus(&["a b c d"], &["a x c y"]).unwrap().precisions
+    };
+    let expected = [
+        (Smoothing::Floor(0.1), [50.0, 10.0 / 3.0, 5.0, 10.0]),
+        (Smoothing::AddK(1.0), [50.0, 25.0, 100.0 / 3.0, 50.0]),
+        (Smoothing::None, [50.0, 0.0, 0.0, 0.0]),
+    ];
+    for (smoothing, want) in expected {
+        for (got, want) in precisions(smoothing).into_iter().zip(want) {
+            assert!((got - want).abs() < 1e-12, "{smoothing}");
+        }
+    }
+}
+
+#[test]
+fn effective_order_leaves_out_what_a_sentence_is_too_short_for() {
+    let bleu = Bleu::default().with_effective_order(true);
+    let score = bleu.corpus(&["a b c"], &["a b c"]).unwrap();
+    assert!((score.score - 100.0).abs() < 1e-9);
+    assert!(score.signature.contains("|eff:yes|"));
+}

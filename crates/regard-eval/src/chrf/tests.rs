@@ -19,6 +19,50 @@ fn white_space_does_not_count() {
 }
 
 #[test]
+fn hand_counted_words_of_chrf_plus_plus() {
+    // Characters 1 to 2 and words 1: "ab c" against "ab d".
+    // abc, abd: 2 of 3 letters, 1 of 2 pairs; ab: 1 of 2 words.
+    let chrf = Chrf::default().with_orders(2, 1).unwrap();
+    let score = chrf.corpus(&["ab c"], &["ab d"]).unwrap();
+    let share = (2.0 / 3.0 + 1.0 / 2.0 + 1.0 / 2.0) / 3.0;
+    assert!((score.score - 100.0 * share).abs() < 1e-12);
+    assert!(
+        score
+            .to_string()
+            .starts_with("chrF2+|nrefs:1|case:mixed|eff:yes|nc:2|nw:1|")
+    );
+}
+
+#[test]
+fn one_mark_stands_apart_from_its_word() {
+    let apart = |word| apart(word).collect::<Vec<_>>();
+    assert_eq!(apart("(hi)"), ["(hi", ")"]);
+    assert_eq!(apart("(hi"), ["(", "hi"]);
+    assert_eq!(apart("a'b"), ["a'b"]);
+    assert_eq!(apart("("), ["("]);
+    assert_eq!(apart("\u{e9}."), ["\u{e9}", "."]);
+    assert_eq!(apart("\u{ab}a"), ["\u{ab}a"]);
+}
+
+#[test]
+fn the_better_of_two_references_counts() {
+    // Against "abc" all, against "abd" 2 of 3 letters and 1 of 2 pairs; sums are not mixed.
+    let lines = [["abd", "abc"]];
+    let references = References::of_lines(&lines).unwrap();
+    let score = Chrf::default().corpus_of(&["abc"], &references).unwrap();
+    assert!((score.score - 100.0).abs() < 1e-12);
+}
+
+#[test]
+fn epsilon_smoothing_averages_over_all_orders() {
+    // "a" against "a": one order of six is right, the others are worth 1e-16.
+    let chrf = Chrf::default().with_epsilon_smoothing(true);
+    let score = chrf.corpus(&["a"], &["a"]).unwrap();
+    assert!((score.score - 100.0 / 6.0).abs() < 1e-9);
+    assert!(score.signature.contains("|eff:no|"));
+}
+
+#[test]
 fn nothing_in_common_or_nothing_at_all_scores_0() {
     for (hypothesis, reference) in [("abc", "xyz"), ("", "a"), ("a", ""), ("", "")] {
         assert_eq!(corpus(&[hypothesis], &[reference]).to_bits(), 0);

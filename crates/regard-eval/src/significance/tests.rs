@@ -21,9 +21,9 @@ fn the_p_value_by_hand() {
 }
 
 #[test]
-fn randomisation_counts_the_ways_to_swap() {
-    // Four lines, all right in one system and wrong in the other: swapped at random the sizes of the difference
-    // are 0, 50 or 100 percent, and none lies beyond 100. One right line of four against none: neither.
+fn no_swap_makes_a_difference_larger_than_all_of_it() {
+    // One system is right where the other is wrong, on one line or on all four. However sides are swapped, the
+    // difference is no larger than the real one, so that none of 99 trials lies beyond it: (0 + 1) / (99 + 1).
     let (references, wrong) = (["a"; 4], ["b"; 4]);
     let of = References::single(&references);
     for right in [1, 4] {
