@@ -1,8 +1,9 @@
-//! Corpus BLEU (Papineni et al., 2002) as sacreBLEU computes it by default.
+//! BLEU (Papineni et al., 2002) as sacreBLEU computes it.
 //!
-//! Here: n-gram counting, smoothing, the brevity penalty and the signature line. How a line is cut
-//! into words is the private `tokenizer` module's business.
+//! Here: n-gram counting, the brevity penalty and the signature line. How a line is cut into words is
+//! the [`Tokenizer`]'s business, what an order without a match counts as that of [`Smoothing`].
 
+mod smoothing;
 mod tokenizer;
 
 use std::collections::HashMap;
@@ -11,8 +12,13 @@ use std::iter::Sum;
 
 use serde::Serialize;
 
-use crate::error::{EvalError, check_lines};
-use crate::ngram::count_matches;
+use crate::error::EvalError;
+use crate::metric::{Metric, case, signature, yes_or_no};
+use crate::ngram::WordGrams;
+use crate::references::References;
+use crate::space::words;
+pub use smoothing::Smoothing;
+pub use tokenizer::Tokenizer;
 
 /// The longest n-gram counted.
 pub const MAX_ORDER: usize = 4;
@@ -24,7 +30,7 @@ pub const MAX_ORDER: usize = 4;
 ///
 /// ```text
 /// p_n  = 100 m_n / t_n                  n = 1 .. 4
-/// p_n  = 100 / (2^k t_n)                for the k-th order with m_n = 0 ("exp" smoothing)
+/// p_n  = 100 / (2^k t_n)                for the k-th order with m_n = 0, see Smoothing
 /// bp   = min(1, exp(1 - r / h))
 /// BLEU = bp (p_1 p_2 p_3 p_4)^(1/4)     0-100
 /// ```
@@ -33,12 +39,18 @@ pub const MAX_ORDER: usize = 4;
 ///
 /// - No line is dropped or trimmed. An empty hypothesis counts with no n-grams against the full
 ///   length of its reference.
-/// - No match of any order gives 0, and so does a corpus whose hypotheses hold no 4-gram.
+/// - No match of any order gives 0, and so does a corpus whose hypotheses hold no 4-gram, unless the
+///   order is effective.
+/// - With several references, an n-gram matches as often as the reference has it that has it most, and
+///   `r` sums, line by line, the reference length nearest to that of the hypothesis, the shorter of two.
 ///
 /// # Differences
 ///
-/// - Paper: one reference per line; smoothing as above, where the paper has none.
-/// - sacreBLEU 2.6: the same numbers (`scripts/parity/bleu.py`), but no lines at all is an error.
+/// - Paper: smoothing as above, where the paper has none.
+/// - sacreBLEU 2.6: the same numbers (`scripts/parity/metrics.py`), but no lines at all is an error, orders
+///   are always 4, and [`BleuScore::matches`] and [`BleuScore::totals`] are what was counted, where
+///   sacreBLEU shows them with `add-k` added. Lower-casing is by the Unicode of the Rust compiler, there
+///   by that of Python.
 ///
 /// # References
 ///
@@ -55,9 +67,12 @@ pub const MAX_ORDER: usize = 4;
 /// assert!((score.score - 53.7285).abs() < 1e-4);
 /// # Ok::<(), regard_eval::EvalError>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Bleu {
     lowercase: bool,
+    tokenizer: Tokenizer,
+    smoothing: Smoothing,
+    effective_order: bool,
 }
 
 impl Bleu {
@@ -68,13 +83,35 @@ impl Bleu {
         self
     }
 
-    /// The settings in sacreBLEU's words, to be quoted beside every score.
+    /// How lines are cut into words. Default: [`Tokenizer::V13a`], as in sacreBLEU for most languages.
+    #[must_use]
+    pub fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Self {
+        self.tokenizer = tokenizer;
+        self
+    }
+
+    /// What an order without a match counts as. Default: [`Smoothing::Exponential`], as in sacreBLEU.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError::Smoothing`] if its value is negative or not finite.
+    pub fn with_smoothing(mut self, smoothing: Smoothing) -> Result<Self, EvalError> {
+        smoothing.check()?;
+        self.smoothing = smoothing;
+        Ok(self)
+    }
+
+    /// Whether orders longer than the hypotheses are left out of the mean, for sentences. Default: `false`, as in
+    /// sacreBLEU's scores of corpora; its program switches it on for sentences.
+    #[must_use]
+    pub fn with_effective_order(mut self, effective_order: bool) -> Self {
+        self.effective_order = effective_order;
+        self
+    }
+
+    /// The settings in sacreBLEU's words, to be quoted beside every score of one reference per line.
     pub fn signature(&self) -> String {
-        format!(
-            "nrefs:1|case:{}|eff:no|tok:13a|smooth:exp|version:regard-{}",
-            if self.lowercase { "lc" } else { "mixed" },
-            env!("CARGO_PKG_VERSION"),
-        )
+        signature(Some(1), "", &self.settings())
     }
 
     /// Scores `hypotheses` against `references`, line by line one corpus.
@@ -88,36 +125,55 @@ impl Bleu {
         hypotheses: &[H],
         references: &[R],
     ) -> Result<BleuScore, EvalError> {
-        check_lines(hypotheses.len(), references.len())?;
-        let statistics = hypotheses
-            .iter()
-            .zip(references)
-            .map(|(hypothesis, reference)| self.line(hypothesis.as_ref(), reference.as_ref()))
+        self.corpus_of(hypotheses, &References::single(references))
+    }
+
+    /// Scores `hypotheses` against one or several references a line.
+    ///
+    /// # Errors
+    ///
+    /// As [`corpus`](Self::corpus).
+    pub fn corpus_of<H: AsRef<str>>(
+        &self,
+        hypotheses: &[H],
+        references: &References<'_>,
+    ) -> Result<BleuScore, EvalError> {
+        let statistics = references
+            .pair(hypotheses)?
+            .map(|(hypothesis, references)| self.line(hypothesis, references))
             .sum();
-        Ok(self.score(&statistics))
+        let mut score = self.score(&statistics);
+        score.signature = signature(references.number(), "", &self.settings());
+        Ok(score)
     }
 
     /// Counts of one line; [`score`](Self::score) of the sum of many is that of their corpus.
-    pub(crate) fn line(&self, hypothesis: &str, reference: &str) -> Statistics {
+    pub(crate) fn line(&self, hypothesis: &str, references: &[&str]) -> Statistics {
         let hypothesis = self.tokenize(hypothesis);
-        let reference = self.tokenize(reference);
+        let references: Vec<String> = references.iter().map(|line| self.tokenize(line)).collect();
         let mut known = HashMap::new();
         let hypothesis = number_words(&hypothesis, &mut known);
-        let reference = number_words(&reference, &mut known);
-        let orders: [usize; MAX_ORDER] = std::array::from_fn(|i| i + 1);
+        let references: Vec<WordGrams<1>> = references
+            .iter()
+            .map(|reference| number_words(reference, &mut known))
+            .collect();
+        let hypothesis_length = hypothesis.count(1);
+        let lengths = references.iter().map(|reference| reference.count(1));
         Statistics {
-            hypothesis_length: hypothesis.len(),
-            reference_length: reference.len(),
-            matches: count_matches(&hypothesis, &reference),
-            totals: orders.map(|n| (hypothesis.len() + 1).saturating_sub(n)),
+            hypothesis_length,
+            reference_length: lengths
+                .min_by_key(|&length| (length.abs_diff(hypothesis_length), length))
+                .unwrap_or(0),
+            matches: std::array::from_fn(|i| hypothesis.matches(&references, i + 1)),
+            totals: std::array::from_fn(|i| hypothesis.count(i + 1)),
         }
     }
 
     fn tokenize(&self, line: &str) -> String {
         if self.lowercase {
-            tokenizer::tokenize(&line.to_lowercase())
+            self.tokenizer.tokenize(&line.to_lowercase())
         } else {
-            tokenizer::tokenize(line)
+            self.tokenizer.tokenize(line)
         }
     }
 
@@ -137,27 +193,10 @@ impl Bleu {
             (1.0 - reference_length as f64 / hypothesis_length as f64).exp()
         };
 
-        let mut precisions = [0.0; MAX_ORDER];
-        if matches.iter().any(|&count| count > 0) {
-            let mut smoothing = 1.0;
-            for ((precision, &count), &total) in precisions.iter_mut().zip(&matches).zip(&totals) {
-                if total == 0 {
-                    break;
-                }
-                *precision = if count == 0 {
-                    smoothing *= 2.0;
-                    100.0 / (smoothing * total as f64)
-                } else {
-                    100.0 * count as f64 / total as f64
-                };
-            }
-        }
+        let (precisions, orders) = self.precisions(matches, totals);
         // ln 0 is minus infinity, so an order without n-grams makes the mean 0, as it should.
-        let mean_log = precisions
-            .iter()
-            .map(|precision| precision.ln())
-            .sum::<f64>()
-            / MAX_ORDER as f64;
+        let logs = precisions[..orders].iter().map(|precision| precision.ln());
+        let mean_log = logs.sum::<f64>() / orders as f64;
 
         BleuScore {
             score: brevity_penalty * mean_log.exp(),
@@ -169,6 +208,84 @@ impl Bleu {
             totals,
             signature: self.signature(),
         }
+    }
+
+    /// Smoothed precisions in percent, and over how many of them the mean goes.
+    fn precisions(
+        &self,
+        matches: [usize; MAX_ORDER],
+        totals: [usize; MAX_ORDER],
+    ) -> ([f64; MAX_ORDER], usize) {
+        let (mut precisions, mut orders) = ([0.0; MAX_ORDER], MAX_ORDER);
+        if matches == [0; MAX_ORDER] {
+            return (precisions, orders);
+        }
+        let mut halved = 1.0;
+        for (i, precision) in precisions.iter_mut().enumerate() {
+            let more = match self.smoothing {
+                Smoothing::AddK(k) if i > 0 => k,
+                _ => 0.0,
+            };
+            let (count, total) = (matches[i] as f64 + more, totals[i] as f64 + more);
+            if total == 0.0 {
+                break;
+            }
+            if self.effective_order {
+                orders = i + 1;
+            }
+            *precision = match self.smoothing {
+                _ if count > 0.0 => 100.0 * count / total,
+                Smoothing::Exponential => {
+                    halved *= 2.0;
+                    100.0 / (halved * total)
+                }
+                Smoothing::Floor(value) => 100.0 * value / total,
+                Smoothing::AddK(_) | Smoothing::None => 0.0,
+            };
+        }
+        (precisions, orders)
+    }
+}
+
+impl Metric for Bleu {
+    fn name(&self) -> String {
+        "BLEU".to_owned()
+    }
+
+    fn settings(&self) -> String {
+        format!(
+            "case:{}|eff:{}|tok:{}|smooth:{}",
+            case(self.lowercase),
+            yes_or_no(self.effective_order),
+            self.tokenizer,
+            self.smoothing,
+        )
+    }
+
+    fn count(&self, hypothesis: &str, references: &[&str]) -> Vec<f64> {
+        let line = self.line(hypothesis, references);
+        [line.hypothesis_length, line.reference_length]
+            .into_iter()
+            .chain(line.matches)
+            .chain(line.totals)
+            .map(|count| count as f64)
+            .collect()
+    }
+
+    fn score_of(&self, counts: &[f64]) -> f64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "sums of whole numbers"
+        )]
+        let count = |i: usize| counts[i] as usize;
+        let statistics = Statistics {
+            hypothesis_length: count(0),
+            reference_length: count(1),
+            matches: std::array::from_fn(|i| count(2 + i)),
+            totals: std::array::from_fn(|i| count(2 + MAX_ORDER + i)),
+        };
+        self.score(&statistics).score
     }
 }
 
@@ -237,99 +354,14 @@ impl Sum for Statistics {
 }
 
 /// Words as numbers, equal where the words are: n-grams then compare without touching text.
-fn number_words<'a>(tokenized: &'a str, known: &mut HashMap<&'a str, usize>) -> Vec<usize> {
-    tokenizer::words(tokenized)
-        .map(|word| {
-            let next = known.len();
-            *known.entry(word).or_insert(next)
-        })
-        .collect()
+fn number_words<'a>(tokenized: &'a str, known: &mut HashMap<&'a str, u32>) -> WordGrams<1> {
+    let mut numbers = Vec::new();
+    for word in words(tokenized) {
+        let next = u32::try_from(known.len()).expect("a line has fewer words");
+        numbers.push(*known.entry(word).or_insert(next));
+    }
+    WordGrams::new(&numbers)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn corpus(hypotheses: &[&str], references: &[&str]) -> BleuScore {
-        Bleu::default().corpus(hypotheses, references).unwrap()
-    }
-
-    #[test]
-    fn equal_corpora_score_100() {
-        let lines = ["one two three four five", "", "six"];
-        assert!((corpus(&lines, &lines).score - 100.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn repeated_words_match_only_as_often_as_in_the_reference() {
-        // The paper's own example: "the" seven times against a reference that has it twice.
-        let score = corpus(&["the the the the the the the"], &["the cat is on the mat"]);
-        assert_eq!(score.matches, [2, 0, 0, 0]);
-        assert_eq!(score.totals, [7, 6, 5, 4]);
-    }
-
-    #[test]
-    fn orders_without_a_match_are_smoothed_by_powers_of_two() {
-        let score = corpus(&["a b c d"], &["a x c y"]);
-        let expected = [50.0, 100.0 / (2.0 * 3.0), 100.0 / (4.0 * 2.0), 100.0 / 8.0];
-        for (got, want) in score.precisions.iter().zip(expected) {
-            assert!((got - want).abs() < 1e-12);
-        }
-    }
-
-    #[test]
-    fn short_hypotheses_pay_the_brevity_penalty() {
-        let score = corpus(&["a b c d", ""], &["a b c d", "e f g h"]);
-        assert!((score.brevity_penalty - (-1.0f64).exp()).abs() < 1e-12);
-        assert!((score.score - 100.0 * (-1.0f64).exp()).abs() < 1e-9);
-    }
-
-    #[test]
-    fn nothing_in_common_or_nothing_at_all_scores_0() {
-        assert_eq!(corpus(&["a b c d"], &["e f g h"]).score.to_bits(), 0);
-        assert_eq!(corpus(&[""], &[""]).score.to_bits(), 0);
-        assert_eq!(corpus(&[""], &["a"]).score.to_bits(), 0);
-        assert_eq!(corpus(&["a b c"], &["a b c"]).score.to_bits(), 0);
-    }
-
-    #[test]
-    fn lower_casing_is_asked_for_and_signed() {
-        let (hypotheses, references) = (["Un Deux Trois Quatre"], ["un deux trois quatre"]);
-        assert!(corpus(&hypotheses, &references).score < 1.0);
-        let bleu = Bleu::default().with_lowercase(true);
-        let score = bleu.corpus(&hypotheses, &references).unwrap();
-        assert!((score.score - 100.0).abs() < 1e-9);
-        assert!(
-            score
-                .signature
-                .starts_with("nrefs:1|case:lc|eff:no|tok:13a|smooth:exp|version:")
-        );
-    }
-
-    #[test]
-    fn displays_as_the_line_sacrebleu_prints() {
-        let version = env!("CARGO_PKG_VERSION");
-        assert_eq!(
-            corpus(&["the cat sat on a mat"], &["the cat sat on the mat"]).to_string(),
-            format!(
-                "BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:regard-{version} = \
-                 53.73 83.3/60.0/50.0/33.3 \
-                 (BP = 1.000 ratio = 1.000 hyp_len = 6 ref_len = 6)"
-            )
-        );
-    }
-
-    #[test]
-    fn different_line_counts_and_no_lines_are_errors() {
-        let error = Bleu::default().corpus(&["a", "b"], &["a"]).unwrap_err();
-        assert_eq!(
-            error,
-            EvalError::LineCounts {
-                hypotheses: 2,
-                references: 1
-            }
-        );
-        let error = Bleu::default().corpus::<&str, &str>(&[], &[]).unwrap_err();
-        assert_eq!(error, EvalError::NoLines);
-    }
-}
+mod tests;

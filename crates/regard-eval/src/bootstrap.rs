@@ -52,9 +52,24 @@ impl Bootstrap {
     /// The sum over each of the [`RESAMPLES`](Self::RESAMPLES) test sets.
     pub fn sums<S: Copy + Sum>(self, sentences: &[S]) -> impl Iterator<Item = S> {
         (0..Self::RESAMPLES).map(move |resample| {
-            let key = mixed(self.seed, resample);
-            let draw = |i| sentences[place(mixed(key, i), sentences.len())];
-            (0..sentences.len()).map(draw).sum()
+            let places = self.places(resample, sentences.len());
+            places.map(|place| sentences[place]).sum()
+        })
+    }
+
+    /// Which of `n` sentences make the test set of a resample.
+    pub(crate) fn places(self, resample: usize, n: usize) -> impl Iterator<Item = usize> {
+        let key = mixed(self.seed, resample);
+        (0..n).map(move |i| place(mixed(key, i), n))
+    }
+
+    /// A fair coin for each of `n` sentences.
+    pub(crate) fn coins(self, trial: usize, n: usize) -> impl Iterator<Item = bool> {
+        const BITS: usize = u64::BITS as usize;
+        let key = mixed(self.seed, trial);
+        (0..n.div_ceil(BITS)).flat_map(move |i| {
+            let bits = mixed(key, i);
+            (0..BITS.min(n - i * BITS)).map(move |bit| bits >> bit & 1 == 1)
         })
     }
 }

@@ -338,7 +338,7 @@ fn measure(test: TestSet<'_>, buckets: &[buckets::Sorted]) -> Measure {
     let bleu = Bleu::default();
     let fits = |bucket: &buckets::Sorted| {
         let references = bucket.lines.iter().map(|&line| &test.references[line]);
-        let statistics = references.map(|line| bleu.line(line, line)).sum();
+        let statistics = references.map(|line| bleu.line(line, &[line])).sum();
         bleu.score(&statistics).score > 0.0
     };
     if buckets.iter().all(fits) {

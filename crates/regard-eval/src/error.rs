@@ -18,6 +18,76 @@ pub enum EvalError {
         references: usize,
     },
 
+    /// A line without a reference cannot be judged.
+    #[error("line {line} has no reference: each line needs at least one")]
+    NoReference {
+        /// The line, counted from 1.
+        line: usize,
+    },
+
+    /// Files of references belong together line by line.
+    #[error(
+        "reference file {file} has {lines} lines, but the first has {first}: line n of each is a \
+         reference of line n"
+    )]
+    ReferenceCounts {
+        /// Which file, counted from 1.
+        file: usize,
+        /// Its lines.
+        lines: usize,
+        /// Lines of the first file.
+        first: usize,
+    },
+
+    /// A name of a tokenizer that is none.
+    #[error("unknown tokenizer `{name}`; expected one of 13a, intl, char, zh, none")]
+    Tokenizer {
+        /// The name given.
+        name: String,
+    },
+
+    /// A value of smoothing that makes no score.
+    #[error("smoothing `{method}` needs a finite value of at least 0, got {value}")]
+    Smoothing {
+        /// The method's name.
+        method: &'static str,
+        /// The value given.
+        value: String,
+    },
+
+    /// Orders of chrF that cannot be counted.
+    #[error(
+        "chrF counts n-grams of up to {} characters and {} words, of one kind at least; got \
+         {characters} characters and {words} words",
+        crate::chrf::MAX_CHARACTER_ORDER,
+        crate::chrf::MAX_WORD_ORDER
+    )]
+    ChrfOrders {
+        /// Characters asked for.
+        characters: usize,
+        /// Words asked for.
+        words: usize,
+    },
+
+    /// A test of significance without trials tells nothing.
+    #[error("a test of significance needs at least one trial, got 0")]
+    NoTrials,
+
+    /// A token of an alignment that is no link.
+    #[error("{side}, line {line}, token {place}: expected {expected}, got `{token}`")]
+    Link {
+        /// Which lines: hypothesis, reference, or possible links.
+        side: &'static str,
+        /// The line, counted from 1.
+        line: usize,
+        /// The token in the line, counted from 1.
+        place: usize,
+        /// The token.
+        token: String,
+        /// What a link looks like there.
+        expected: &'static str,
+    },
+
     /// A score over no sentences is not a number.
     #[error("no lines to score: hypotheses and references are both empty")]
     NoLines,

@@ -4,6 +4,45 @@
 //! translations are right, see [`bleu`](crate::bleu).
 
 use crate::error::{EvalError, check_lines};
+use crate::metric::{Metric, case};
+
+/// [`exact_match`] as a [`Metric`]: a hypothesis is right if it equals any of its references.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExactMatch {
+    lowercase: bool,
+}
+
+impl ExactMatch {
+    /// Whether both sides are lower-cased first. Default: `false`.
+    #[must_use]
+    pub fn with_lowercase(mut self, lowercase: bool) -> Self {
+        self.lowercase = lowercase;
+        self
+    }
+}
+
+impl Metric for ExactMatch {
+    fn name(&self) -> String {
+        "exact match".to_owned()
+    }
+
+    fn settings(&self) -> String {
+        format!("case:{}", case(self.lowercase))
+    }
+
+    /// Right lines and lines.
+    fn count(&self, hypothesis: &str, references: &[&str]) -> Vec<f64> {
+        let is_right = |reference: &&str| {
+            hypothesis == *reference
+                || self.lowercase && hypothesis.to_lowercase() == reference.to_lowercase()
+        };
+        vec![f64::from(u8::from(references.iter().any(is_right))), 1.0]
+    }
+
+    fn score_of(&self, counts: &[f64]) -> f64 {
+        100.0 * counts[0] / counts[1]
+    }
+}
 
 /// Percentage, 0-100, of the hypotheses that equal their reference.
 ///
@@ -44,6 +83,17 @@ mod tests {
         let hypotheses = ["", "Le chat", "le chat ", "e\u{301}"];
         let references = ["", "le chat", "le chat", "\u{e9}"];
         assert!((exact_match(&hypotheses, &references).unwrap() - 25.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn any_of_several_references_will_do() {
+        use crate::metric::corpus;
+        use crate::references::References;
+        let lines = [vec!["a", "b"], vec!["c"]];
+        let references = References::of_lines(&lines).unwrap();
+        let score = |metric: &dyn Metric| corpus(metric, &["b", "C"], &references).unwrap().score;
+        assert!((score(&ExactMatch::default()) - 50.0).abs() < 1e-12);
+        assert!((score(&ExactMatch::default().with_lowercase(true)) - 100.0).abs() < 1e-12);
     }
 
     #[test]

@@ -1,7 +1,10 @@
-//! Held to sacreBLEU: the corpora that `scripts/parity/{bleu,chrf}.py` wrote down with their scores.
+//! Held to sacreBLEU: the corpora that `scripts/parity/{bleu,chrf,metrics}.py` wrote down with their scores.
 //!
 //! `REGARD_BLEU_FIXTURE` and `REGARD_CHRF_FIXTURE` name other, wider files by the same scripts.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../examples/metrics/request.rs"]
+mod request;
 
 use regard_eval::bleu::{Bleu, MAX_ORDER};
 use regard_eval::chrf::Chrf;
@@ -38,6 +41,21 @@ struct ChrfCorpus {
     references: Vec<String>,
     score: f64,
     signature: String,
+}
+
+/// A corpus, settings, and every figure of sacreBLEU's answer.
+#[derive(Deserialize)]
+struct Case {
+    request: request::Request,
+    figures: Vec<f64>,
+    signature: String,
+    line: String,
+}
+
+#[derive(Deserialize)]
+struct Cases {
+    sacrebleu: String,
+    cases: Vec<Case>,
 }
 
 /// The corpora of the file that the variable names, else of the committed one.
@@ -111,5 +129,29 @@ fn chrf_equals_sacrebleu_to_1e_9() {
             score.signature.replace(version, &fixture.sacrebleu),
             corpus.signature
         );
+    }
+}
+
+#[test]
+fn every_setting_equals_sacrebleu_to_1e_9() {
+    let all: Cases = serde_json::from_str(include_str!("fixtures/metrics.json")).unwrap();
+    assert!(!all.cases.is_empty());
+    for (number, case) in all.cases.iter().enumerate() {
+        let answer = case.request.answer().unwrap();
+        assert_eq!(answer.p_value, None);
+        let version = concat!("regard-", env!("CARGO_PKG_VERSION"));
+        assert_eq!(
+            answer.signature.replace(version, &all.sacrebleu),
+            case.signature
+        );
+        assert_eq!(answer.line, case.line, "line of case {number}");
+        assert_eq!(answer.figures.len(), case.figures.len());
+        for (place, (got, want)) in answer.figures.iter().zip(&case.figures).enumerate() {
+            let name = &case.signature;
+            assert!(
+                (got - want).abs() < 1e-9,
+                "case {number} ({name}), figure {place}: {got} where sacreBLEU has {want}"
+            );
+        }
     }
 }

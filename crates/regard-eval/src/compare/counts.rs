@@ -61,7 +61,7 @@ pub(super) fn count(run: &Run, test: TestSet<'_>, lowercase: bool) -> Vec<Counts
         .iter()
         .zip(test.references)
         .map(|(sentence, reference)| Counts {
-            bleu: bleu.line(&sentence.hypothesis, reference),
+            bleu: bleu.line(&sentence.hypothesis, &[reference]),
             chrf: chrf.line(&sentence.hypothesis, reference),
             lines: 1,
             equal: usize::from(is_equal(&sentence.hypothesis, reference)),
