@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use regard_decode::Checkpoint;
+use regard_eval::bleu::{Smoothing, Tokenizer};
 use regard_nn::ModelConfig;
 
 /// Trains, runs and explains sequence-to-sequence models.
@@ -210,9 +211,9 @@ pub(crate) struct EvaluateOptions {
     /// Text to translate, one a line
     #[arg(long, value_name = "FILE", requires = "reference", requires = "run")]
     pub(crate) source: Option<PathBuf>,
-    /// Right translations, one a line
+    /// Right translations, one a line; may be given several times, for several right ones of each line
     #[arg(long, value_name = "FILE")]
-    pub(crate) reference: Option<PathBuf>,
+    pub(crate) reference: Vec<PathBuf>,
     /// Instead of SOURCE and REFERENCE: one file with a TAB between them
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "reference", "hypothesis"])]
     pub(crate) tsv: Option<PathBuf>,
@@ -221,12 +222,32 @@ pub(crate) struct EvaluateOptions {
     /// Lower-case both sides before counting; without it case counts, in exact match, too
     #[arg(long)]
     pub(crate) lowercase: bool,
+    /// How BLEU cuts lines into words, in sacreBLEU's words
+    #[arg(long, default_value = "13a", value_name = "NAME", value_parser = tokenizer)]
+    pub(crate) tokenize: Tokenizer,
+    /// What an order without a match counts as in BLEU: exp, none, floor, add-k, or the last two with their value, as floor=0.2
+    #[arg(long, default_value = "exp", value_name = "METHOD", value_parser = smoothing)]
+    pub(crate) smooth: Smoothing,
+    /// Translations of another system: how much better these are, and how often chance alone would bring forth as much
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
+    /// How chance is tried out
+    #[arg(long, default_value = "bootstrap", requires = "against")]
+    pub(crate) test: TestName,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
     /// Exit with 1 if BLEU is lower
     #[arg(long, value_name = "X", value_parser = score)]
     pub(crate) min_bleu: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TestName {
+    /// Test sets drawn anew from the lines, 1,000 times
+    Bootstrap,
+    /// Translations that change sides by the toss of a coin, 10,000 times
+    Randomisation,
 }
 
 #[derive(Debug, Args)]
@@ -415,6 +436,38 @@ pub(crate) struct BenchDecodeOptions {
     /// Print where the time of a step goes, the encoder not counted
     #[arg(long)]
     pub(crate) profile: bool,
+}
+
+fn tokenizer(text: &str) -> Result<Tokenizer, String> {
+    let found = Tokenizer::ALL.into_iter().find(|one| one.name() == text);
+    found.ok_or_else(|| {
+        let names = Tokenizer::ALL.map(Tokenizer::name).join(", ");
+        format!("expected one of {names}, got `{text}`")
+    })
+}
+
+fn smoothing(text: &str) -> Result<Smoothing, String> {
+    let (method, value) = match text.split_once('=') {
+        Some((method, value)) => (method, Some(value)),
+        None => (text, None),
+    };
+    let number = |default: f64| match value {
+        Some(value) => value
+            .parse()
+            .ok()
+            .filter(|value: &f64| value.is_finite() && *value >= 0.0)
+            .ok_or_else(|| format!("expected a number from 0 behind `{method}=`, got `{value}`")),
+        None => Ok(default),
+    };
+    match (method, value) {
+        ("exp", None) => Ok(Smoothing::Exponential),
+        ("none", None) => Ok(Smoothing::None),
+        ("floor", _) => number(Smoothing::FLOOR).map(Smoothing::Floor),
+        ("add-k", _) => number(Smoothing::ADD_K).map(Smoothing::AddK),
+        _ => Err(format!(
+            "expected exp, none, floor, floor=X, add-k or add-k=X, got `{text}`"
+        )),
+    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

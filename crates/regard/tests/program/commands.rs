@@ -20,9 +20,16 @@ fn evaluate_scores_files() {
         .run(&[files.as_slice(), &["--json"]].concat())
         .succeeds();
     let json: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(keys(&json), ["bleu", "chrf", "exact_match", "sentences"]);
-    assert_eq!(keys(&json["bleu"]), ["score", "signature"]);
-    assert_eq!(keys(&json["chrf"]), ["score", "signature"]);
+    let scores = ["bleu", "chrf", "chrf++", "ter", "wer", "cer"];
+    let mut expected = [&scores[..], &["exact_match", "sentences"]].concat();
+    expected.sort_unstable();
+    assert_eq!(keys(&json), expected);
+    for score in scores {
+        assert_eq!(keys(&json[score]), ["score", "signature"], "{score}");
+    }
+    // One of ten words, one of 28 characters with blanks.
+    assert_eq!(json["wer"]["score"], 10.0);
+    assert_eq!(json["ter"]["score"], 10.0);
     let chrf = json["chrf"]["score"].as_f64().unwrap();
     assert!((60.0..90.0).contains(&chrf), "{chrf}");
     assert_eq!(
@@ -57,6 +64,73 @@ fn evaluate_scores_files() {
             .run(&[files.as_slice(), &[&flag]].concat())
             .fails(&["expected a number from 0 to 100"]);
     }
+}
+
+#[test]
+fn evaluate_takes_several_references_and_another_system() {
+    let place = Place::new();
+    place.write("system", &"the cat sat on a mat\na b c d\n".repeat(20));
+    place.write("worse", &"the dog lay on a rug\na b c x\n".repeat(20));
+    place.write("first", &"the cat sat on the mat\na b c d\n".repeat(20));
+    place.write("second", &"the cat sat on a mat\na b x y\n".repeat(20));
+    let files = ["evaluate", "--hypothesis", "system", "--reference", "first"];
+    let both = [&files[..], &["--reference", "second", "--json"]].concat();
+    let json: Value = serde_json::from_str(&place.run(&both).succeeds()).unwrap();
+    for (score, best) in [
+        ("bleu", 100.0),
+        ("chrf++", 100.0),
+        ("ter", 0.0),
+        ("wer", 0.0),
+    ] {
+        let found = json[score]["score"].as_f64().unwrap();
+        assert!((found - best).abs() < 1e-9, "{score}: {found}");
+        let signature = json[score]["signature"].as_str().unwrap();
+        assert!(signature.starts_with("nrefs:2|"), "{signature}");
+    }
+    assert_eq!(json["exact_match"], 100.0);
+
+    let settings = ["--tokenize", "char", "--smooth", "add-k=0.5", "--json"];
+    let json = place.run(&[&files[..], &settings].concat()).succeeds();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let signature = json["bleu"]["signature"].as_str().unwrap();
+    assert!(
+        signature.contains("|tok:char|smooth:add-k[0.50]|"),
+        "{signature}"
+    );
+
+    for test in ["bootstrap", "randomisation"] {
+        let against = ["--against", "worse", "--test", test];
+        let told = place.run(&[&files[..], &against].concat()).succeeds();
+        assert_eq!(told.matches("p = 0.00").count(), 4, "{told}");
+        let itself = ["--against", "system", "--test", test];
+        let told = place.run(&[&files[..], &itself].concat()).succeeds();
+        assert_eq!(told.matches("+0.00 against").count(), 4, "{told}");
+        assert_eq!(told.matches("p = 1.0000").count(), 4, "{told}");
+    }
+    for (flag, problem) in [
+        (
+            "--tokenize=ja",
+            "expected one of 13a, intl, char, zh, none, got `ja`",
+        ),
+        (
+            "--smooth=floor=-1",
+            "expected a number from 0 behind `floor=`, got `-1`",
+        ),
+        (
+            "--smooth=exp=2",
+            "expected exp, none, floor, floor=X, add-k or add-k=X",
+        ),
+        ("--against=missing", "cannot read `missing`"),
+    ] {
+        place.run(&[&files[..], &[flag]].concat()).fails(&[problem]);
+    }
+    place.write("short", "one line\n");
+    let unequal = [&files[..], &["--reference", "short"]].concat();
+    place.run(&unequal).fails(&["short"]);
+    let unequal = [&files[..], &["--against", "short"]].concat();
+    place
+        .run(&unequal)
+        .fails(&["1 hypothesis lines but 40 reference lines"]);
 }
 
 #[test]

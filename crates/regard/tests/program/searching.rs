@@ -20,15 +20,15 @@ fn the_flag_goes_before_the_key_and_one_is_greedy_search() {
 
     place.copy_run("runs/tiny", "runs/wide");
     let config = place.text("runs/wide/config.toml");
-    assert!(
-        config.contains("\nbeam = 1\nlength_penalty = 1.0\n"),
-        "{config}"
-    );
-    let config = config.replace(
-        "beam = 1\nlength_penalty = 1.0",
-        "beam = 4\nlength_penalty = -1.5",
-    );
-    place.write("runs/wide/config.toml", config);
+    let mut changed = config;
+    for (before, after) in [
+        ("\nbeam = 1\n", "\nbeam = 4\n"),
+        ("\nlength_penalty = 1.0\n", "\nlength_penalty = -1.5\n"),
+    ] {
+        assert!(changed.contains(before), "{changed}");
+        changed = changed.replace(before, after);
+    }
+    place.write("runs/wide/config.toml", changed);
     assert_eq!(translate("runs/wide", &[]), wide);
     assert_eq!(translate("runs/wide", &["--beam", "1"]), greedy);
 }
@@ -87,6 +87,93 @@ fn impossible_searches_are_errors_before_the_first_line() {
             "`decode.length_penalty`: expected a number from -10 to 10, got NaN",
             "`decode.batch_tokens`: expected at least 1, got 0",
         ]);
+}
+
+/// Every key of `[decode]` can be replaced where text is translated, as it can where a run is trained.
+#[test]
+fn keys_can_be_replaced_for_one_translation() {
+    let place = Place::with_run();
+    let translate = |flags: &[&str]| {
+        let arguments = [&["translate", "runs/tiny"], flags].concat();
+        place.run_on(&arguments, LINES).succeeds()
+    };
+    let plain = translate(&[]);
+    let wide = translate(&["--beam", "4"]);
+    assert_eq!(translate(&["--set", "decode.beam=4"]), wide);
+    assert_eq!(translate(&["--set", "decode.beam=2", "--beam", "4"]), wide);
+    let tokens = |flag: &str| -> Vec<Vec<String>> {
+        let told = translate(&["--json", flag]);
+        let of_line = |line: &str| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let tokens = line["hypotheses"][0]["tokens"].as_array().unwrap().clone();
+            tokens
+                .iter()
+                .map(|token| token.as_str().unwrap().to_owned())
+                .collect()
+        };
+        told.lines().map(of_line).collect()
+    };
+    let lengths: Vec<usize> = tokens("--set=decode.max_target_length=1")
+        .iter()
+        .map(Vec::len)
+        .collect();
+    assert_eq!(
+        lengths,
+        [1, 1, 0, 1, 1],
+        "a token each, for lines with words"
+    );
+    for line in tokens("--set=decode.no_repeat_ngram=1") {
+        assert!(
+            (1..line.len()).all(|i| !line[..i].contains(&line[i])),
+            "{line:?}"
+        );
+    }
+
+    let drawn = |seed| translate(&["--set=decode.search=sample", "--seed", seed]);
+    assert_eq!(drawn("3"), drawn("3"));
+    assert_ne!(drawn("3"), drawn("4"));
+    let worked = [
+        "--set=decode.search=sample",
+        "--seed=3",
+        "--workers=2",
+        "--threads=2",
+    ];
+    assert_eq!(translate(&worked), drawn("3"));
+
+    for (set, problem) in [
+        ("decode.beem=4", "`decode.beem`: unknown key; did you mean `beam`?"),
+        ("train.steps=4", "train"),
+        (
+            "decode.groups=2",
+            "groups: expected a divisor of `beam`, 1, got 2",
+        ),
+        (
+            "decode.temperature=0",
+            "temperature: expected a number above 0, got 0",
+        ),
+        (
+            "decode.top_p=1.5",
+            "top_p: expected a number above 0, at most 1, got 1.5",
+        ),
+        (
+            "decode.min_p=-1",
+            "min_p: expected a number from 0 to 1, got -1",
+        ),
+        ("decode.samples=0", "samples: expected at least 1, got 0"),
+        (
+            "decode.end_bias=inf",
+            "end_bias: expected a number, got inf",
+        ),
+        (
+            "decode.suppress=[\"nonesuch\"]",
+            "suppress: `nonesuch` is no token of the target vocabulary",
+        ),
+        ("decode.search=guess", "guess"),
+    ] {
+        let ran = place.run_on(&["translate", "runs/tiny", "--set", set], LINES);
+        ran.fails(&["error: ", problem]);
+        assert_eq!(ran.stdout, "", "{set}");
+    }
 }
 
 #[test]

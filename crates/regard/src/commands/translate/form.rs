@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::Result;
-use regard_decode::{NBest, TextHypothesis, Translator};
+use regard_decode::{NBest, TextHypothesis, TextRequest, Translator};
 use regard_text::SpecialIds;
 use serde::Serialize;
 
@@ -62,7 +62,13 @@ impl Form {
     }
 
     pub(crate) fn render(self, translator: &Translator, chunk: &Chunk) -> Result<Rendered> {
-        let all = translator.n_best(&chunk.lines, self.hypotheses())?;
+        let asked: Vec<TextRequest> = chunk
+            .lines
+            .iter()
+            .zip(chunk.first as u64..)
+            .map(|(line, number)| TextRequest::new(line, number))
+            .collect();
+        let all = translator.answer(&asked, self.hypotheses())?;
         let mut rendered = Rendered {
             text: String::new(),
             lines: all.len(),
