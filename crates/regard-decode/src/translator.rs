@@ -3,18 +3,22 @@
 mod alignment;
 mod asked;
 mod likelihood;
+mod rerank;
 mod stream;
+mod unknown;
 
 use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
 use regard_nn::{Decoded, Model, ModelConfig, Output, Pass, Seq2Seq, Tokens, each_model};
-use regard_text::Tokenizers;
 use regard_text::batch::SourceBatch;
+use regard_text::{SpecialIds, Tokenizers};
 
+use self::rerank::least_risk;
 use crate::{
-    Bundle, DecodeConfig, DecodeError, Hypothesis, Request, SearchKind, beam_search, sample,
+    Bundle, DecodeConfig, DecodeError, Ensemble, Hypothesis, Request, SearchKind, Steps,
+    beam_search, sample,
 };
 
 pub use alignment::Alignment;
@@ -28,6 +32,8 @@ pub use stream::TokenStream;
 #[derive(Debug)]
 pub struct Translator {
     model: Model,
+    /// Models that are asked together with it.
+    members: Vec<Model>,
     model_config: ModelConfig,
     tokenizers: Tokenizers,
     config: DecodeConfig,
@@ -116,6 +122,7 @@ impl Translator {
     pub fn new(bundle: Bundle, device: &Device) -> Result<Self, DecodeError> {
         let translator = Self {
             model: bundle.model,
+            members: Vec::new(),
             tokenizers: bundle.tokenizers,
             max_positions: bundle.config.model.max_positions(),
             model_config: bundle.config.model,
@@ -124,6 +131,28 @@ impl Translator {
             device: device.clone(),
         };
         translator.configured(bundle.config.decode)
+    }
+
+    /// One that asks another model, too: what is searched is the mean of their distributions, see [`Ensemble`]. Attention, and
+    /// [`score`](Self::score), remain those of the first.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Search`] if the other has other tokenizers.
+    pub fn with_member(mut self, other: Bundle) -> Result<Self, DecodeError> {
+        let digests =
+            |tokenizers: &Tokenizers| [tokenizers.source().digest(), tokenizers.target().digest()];
+        if digests(&self.tokenizers) != digests(&other.tokenizers) {
+            return Err(DecodeError::Search {
+                problems: vec![
+                    "ensemble: expected runs with the same tokenizers, got others; train one with `--init` of the other".into(),
+                ],
+            });
+        }
+        let positions = [self.max_positions, other.config.model.max_positions()];
+        self.max_positions = positions.into_iter().flatten().min();
+        self.members.push(other.model);
+        Ok(self)
     }
 
     /// How it translates.
@@ -238,6 +267,15 @@ impl Translator {
     /// The `n` best translations of each line that are what is asked for, likewise. Of a line without a word it is the empty one,
     /// whatever is asked. What is drawn at random is sorted like what is searched, and may be the same twice.
     ///
+    /// With a `decode.coverage_penalty` beta, what the beam found is ranked by
+    ///
+    /// ```text
+    /// score + beta sum over source positions s of ln min(1, sum over target positions t of a[t][s])
+    /// ```
+    ///
+    /// with the cross-attention `a` of the last layer, mean over heads (Wu et al. 2016, equation 14); with
+    /// `decode.search = "mbr"`, what was drawn is ranked by its mean chrF with every sample as the reference (Eikema, Aziz 2020).
+    ///
     /// # Errors
     ///
     /// [`DecodeError::Request`] for the first line of which something impossible is asked, and those of
@@ -256,8 +294,14 @@ impl Translator {
             let ids: Vec<&[u32]> = batch.iter().map(|&i| sources[i].as_slice()).collect();
             let wanted: Vec<Request> = batch.iter().map(|&i| requests[i].clone()).collect();
             for (&i, hypotheses) in batch.iter().zip(self.search(&ids, &wanted)) {
-                let best = hypotheses.into_iter().take(n);
-                found[i] = best.map(|hypothesis| self.text(hypothesis)).collect();
+                let said = hypotheses.into_iter().map(|found| self.text(found));
+                found[i] = self.ranked(&sources[i], said.collect());
+                found[i].truncate(n);
+                if self.config.replace_unknown {
+                    for hypothesis in &mut found[i] {
+                        self.replace_unknown(texts[i], &sources[i], hypothesis);
+                    }
+                }
             }
         }
         let lines = sources.into_iter().zip(truncated).zip(found);
@@ -282,11 +326,23 @@ impl Translator {
         }
         let whose = match self.config.search {
             SearchKind::Beam => "the hypotheses of the beam",
-            SearchKind::Sample => "the samples",
+            SearchKind::Sample | SearchKind::Mbr => "the samples",
         };
         Err(DecodeError::Search {
             problems: vec![format!("n_best: expected 1 to {most}, {whose}, got {n}")],
         })
+    }
+
+    /// What search found, sorted by all that counts.
+    fn ranked(&self, source: &[u32], mut hypotheses: Vec<TextHypothesis>) -> Vec<TextHypothesis> {
+        match self.config.search {
+            SearchKind::Mbr => return least_risk(hypotheses),
+            SearchKind::Beam if self.config.coverage_penalty > 0.0 => {
+                self.cover(source, &mut hypotheses);
+            }
+            SearchKind::Beam | SearchKind::Sample => {}
+        }
+        hypotheses
     }
 
     fn text(&self, found: Hypothesis) -> TextHypothesis {
@@ -334,18 +390,29 @@ impl Translator {
     fn search(&self, sources: &[&[u32]], requests: &[Request]) -> Vec<Vec<Hypothesis>> {
         let special = self.tokenizers.target().special();
         let source = self.source(sources);
+        if !self.members.is_empty() {
+            let models = std::iter::once(&self.model).chain(&self.members);
+            let ensemble = Ensemble::new(models.collect());
+            return self.search_with(&ensemble, &source, requests, special);
+        }
+        each_model!(&self.model, model => self.search_with(model, &source, requests, special))
+    }
+
+    fn search_with<M: Steps>(
+        &self,
+        model: &M,
+        source: &Tokens,
+        requests: &[Request],
+        special: SpecialIds,
+    ) -> Vec<Vec<Hypothesis>> {
         match self.config.search {
             SearchKind::Beam => {
                 let options = self.config.beam_options(&self.suppressed);
-                each_model!(&self.model, model => {
-                    beam_search(model, &source, requests, special, &options)
-                })
+                beam_search(model, source, requests, special, &options)
             }
-            SearchKind::Sample => {
+            SearchKind::Sample | SearchKind::Mbr => {
                 let options = self.config.sample_options(&self.suppressed);
-                let mut found = each_model!(&self.model, model => {
-                    sample(model, &source, requests, special, &options)
-                });
+                let mut found = sample(model, source, requests, special, &options);
                 for hypotheses in &mut found {
                     hypotheses.sort_by(|a, b| b.score.total_cmp(&a.score));
                 }

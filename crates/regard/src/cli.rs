@@ -149,6 +149,10 @@ pub(crate) struct SearchOptions {
     /// Replace a value of the run's `[decode]` section, for example decode.no_repeat_ngram=3; may be given several times
     #[arg(long, value_name = "decode.KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Another run with the same tokenizers, to be asked together with the first: its preferred checkpoint; may be given several
+    /// times
+    #[arg(long, value_name = "RUN")]
+    pub(crate) ensemble: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -174,9 +178,21 @@ pub(crate) struct TranslateOptions {
     /// Write one JSON object a line, with tokens and scores
     #[arg(long)]
     pub(crate) json: bool,
+    /// Add where each token of the translation looked, ||| behind it: pairs SOURCE-TARGET of tokens, counted from 0 (`hard`), or
+    /// for each target token the weights of all source tokens (`soft`)
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["json", "n_best"])]
+    pub(crate) alignment: Option<AlignmentName>,
     /// Add to JSON where each token looked: rows of the last layer's cross-attention, mean over heads
     #[arg(long, requires = "json")]
     pub(crate) attention: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum AlignmentName {
+    /// The source token that each looked at most, as Pharaoh writes it
+    Hard,
+    /// Weights with four decimals, a comma between source tokens and a blank between target tokens
+    Soft,
 }
 
 #[derive(Debug, Args)]

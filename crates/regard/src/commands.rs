@@ -85,7 +85,11 @@ pub(crate) fn load_for(
     search: &SearchOptions,
     arguments: &Arguments,
 ) -> Result<Translator> {
-    let translator = load(run, checkpoint, arguments)?;
+    let mut translator = load(run, checkpoint, arguments)?;
+    let device = device::named(&arguments.device)?;
+    for member in &search.ensemble {
+        translator = translator.with_member(Bundle::load(member, None, &device)?)?;
+    }
     let mut config = decode_config(translator.config(), &search.set)?;
     config.beam = search.beam.unwrap_or(config.beam);
     config.length_penalty = search.length_penalty.unwrap_or(config.length_penalty);

@@ -38,6 +38,9 @@ pub struct DecodeConfig {
     pub length_penalty: f64,
     /// What it is the exponent of. Default `gnmt`.
     pub length_form: LengthForm,
+    /// What hypotheses lose for each position of the source that they do not look at, from 0: see
+    /// [`Translator::answer`](crate::Translator::answer). Default 0.
+    pub coverage_penalty: f64,
     /// What is added to the rank of the end token, nats; above 0 for shorter translations. Default 0.
     pub end_bias: f64,
     /// No sequence of so many tokens stands in a translation twice; 0 for no such rule, the default.
@@ -46,7 +49,10 @@ pub struct DecodeConfig {
     pub repetition_penalty: f64,
     /// Tokens that are never taken, spelled as in the vocabulary. Default none.
     pub suppress: Vec<String>,
-    /// Hypotheses that are drawn of each source, with `search = "sample"`. Default 1.
+    /// Whether an unknown token in a translation becomes the word of the source that it looks at most: the raw one where the source
+    /// has as many tokens as words. Default false.
+    pub replace_unknown: bool,
+    /// Hypotheses that are drawn of each source, with `search = "sample"` or `"mbr"`. Default 1.
     pub samples: usize,
     /// Of draws: below 1 what is probable becomes more so. Above 0. Default 1.
     pub temperature: f64,
@@ -69,6 +75,8 @@ pub enum SearchKind {
     Beam,
     /// [`sample`](crate::sample()).
     Sample,
+    /// The sample that is most like all the others: minimum Bayes risk with chrF.
+    Mbr,
 }
 
 impl Default for DecodeConfig {
@@ -87,10 +95,12 @@ impl Default for DecodeConfig {
             diversity: 0.5,
             length_penalty: 1.0,
             length_form: LengthForm::Gnmt,
+            coverage_penalty: 0.0,
             end_bias: 0.0,
             no_repeat_ngram: 0,
             repetition_penalty: 1.0,
             suppress: Vec::new(),
+            replace_unknown: false,
             samples: 1,
             temperature: 1.0,
             top_k: 0,
@@ -134,10 +144,16 @@ impl DecodeConfig {
         for (key, value) in [
             ("min_target_ratio", self.min_target_ratio),
             ("diversity", self.diversity),
+            ("coverage_penalty", self.coverage_penalty),
         ] {
             if !(value >= 0.0 && value.is_finite()) {
                 problems.push(format!("{key}: expected a number from 0, got {value}"));
             }
+        }
+        if self.search == SearchKind::Mbr && self.samples == 1 {
+            problems.push(
+                "samples: expected at least 2 to be compared by `search = \"mbr\"`, got 1".into(),
+            );
         }
         if !self.end_bias.is_finite() {
             problems.push(format!(
@@ -181,7 +197,7 @@ impl DecodeConfig {
     pub fn hypotheses(&self) -> usize {
         match self.search {
             SearchKind::Beam => self.beam,
-            SearchKind::Sample => self.samples,
+            SearchKind::Sample | SearchKind::Mbr => self.samples,
         }
     }
 

@@ -27,13 +27,12 @@ impl Translator {
     ///
     /// None today, as [`translate_batch`](Self::translate_batch).
     pub fn align(&self, sentence: &str) -> Result<Alignment, DecodeError> {
-        let mut ids = self.tokenizers.source().encode(sentence.trim());
-        let truncated = self.truncate(&mut ids);
-        let request = self.request(&TextRequest::default(), ids.len())?;
-        let hypothesis = self
-            .search(&[&ids], &[request])
-            .swap_remove(0)
+        let line = self
+            .answer(&[TextRequest::new(sentence, 0)], 1)?
             .swap_remove(0);
+        let (ids, truncated) = (line.source, line.truncated);
+        let best = line.hypotheses.into_iter().next();
+        let hypothesis = best.map_or_else(Hypothesis::default, |best| best.found);
         let end = SpecialIds::TOKENS[3].to_string();
         let mut source = self.tokenizers.source().tokens(&ids);
         source.push(end.clone());

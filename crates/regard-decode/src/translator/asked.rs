@@ -31,7 +31,7 @@ impl TextRequest {
 }
 
 impl Translator {
-    /// The same in tokens, for a source of `source_length` of them.
+    /// What is asked, in tokens, for a source of `source_length` of them.
     pub(super) fn request(
         &self,
         asked: &TextRequest,

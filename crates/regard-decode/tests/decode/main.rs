@@ -11,6 +11,7 @@ mod markov;
 mod options;
 mod oracle;
 mod pack;
+mod requests;
 mod sampling;
 mod scoring;
 mod search;

@@ -14,6 +14,10 @@ pub(crate) fn translator(seed: u64, max_positions: usize) -> Translator {
 }
 
 pub(crate) fn configured(seed: u64, max_positions: usize, decode: DecodeConfig) -> Translator {
+    Translator::new(bundle(seed, max_positions, decode), &Device::flex()).unwrap()
+}
+
+pub(crate) fn bundle(seed: u64, max_positions: usize, decode: DecodeConfig) -> Bundle {
     let device = Device::flex();
     let tokenizer = TokenizerConfig {
         kind: TokenizerKind::Word,
@@ -38,7 +42,7 @@ pub(crate) fn configured(seed: u64, max_positions: usize, decode: DecodeConfig) 
         ..TransformerConfig::default()
     });
     let size = tokenizers.source().vocabulary_size();
-    let bundle = Bundle {
+    Bundle {
         model: model.init(size, size, &Init::new(seed, &device)),
         tokenizers,
         config: BundleConfig {
@@ -47,8 +51,7 @@ pub(crate) fn configured(seed: u64, max_positions: usize, decode: DecodeConfig) 
             decode,
         },
         step: Some(0),
-    };
-    Translator::new(bundle, &device).unwrap()
+    }
 }
 
 /// Texts of 0 to 11 letters.

@@ -45,7 +45,7 @@ pub(crate) fn run(options: &TranslateOptions, arguments: &Arguments) -> Result<E
             attention: options.attention,
         },
         (Some(n), false) => Form::NBest(n),
-        (None, false) => Form::Text,
+        (None, false) => Form::Text(options.alignment),
     };
     translator.check_n_best(form.hypotheses())?;
     let is_talk = options.input.is_empty() && io::stdin().is_terminal();

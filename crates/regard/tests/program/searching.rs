@@ -97,7 +97,6 @@ fn keys_can_be_replaced_for_one_translation() {
         let arguments = [&["translate", "runs/tiny"], flags].concat();
         place.run_on(&arguments, LINES).succeeds()
     };
-    let plain = translate(&[]);
     let wide = translate(&["--beam", "4"]);
     assert_eq!(translate(&["--set", "decode.beam=4"]), wide);
     assert_eq!(translate(&["--set", "decode.beam=2", "--beam", "4"]), wide);
@@ -141,7 +140,10 @@ fn keys_can_be_replaced_for_one_translation() {
     assert_eq!(translate(&worked), drawn("3"));
 
     for (set, problem) in [
-        ("decode.beem=4", "`decode.beem`: unknown key; did you mean `beam`?"),
+        (
+            "decode.beem=4",
+            "`decode.beem`: unknown key; did you mean `beam`?",
+        ),
         ("train.steps=4", "train"),
         (
             "decode.groups=2",

@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use regard_decode::{NBest, TextHypothesis, TextRequest, Translator};
 use regard_text::SpecialIds;
 use serde::Serialize;
+
+use crate::cli::AlignmentName;
 
 /// Lines that are translated together.
 pub(crate) struct Chunk {
@@ -17,8 +19,8 @@ pub(crate) struct Chunk {
 /// What is written of a line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Form {
-    /// Its translation.
-    Text,
+    /// Its translation, and perhaps where it looked.
+    Text(Option<AlignmentName>),
     /// So many of the best, a line for each.
     NBest(usize),
     /// An object with so many of the best.
@@ -56,7 +58,7 @@ impl Form {
     /// Hypotheses of each line that it needs.
     pub(crate) fn hypotheses(self) -> usize {
         match self {
-            Self::Text => 1,
+            Self::Text(_) => 1,
             Self::NBest(n) | Self::Json { n, .. } => n,
         }
     }
@@ -80,9 +82,14 @@ impl Form {
             rendered.truncated += usize::from(line.truncated);
             let text = &mut rendered.text;
             match self {
-                Self::Text => {
-                    let best = line.hypotheses.first().map(|best| one_line(&best.text));
-                    let _ = writeln!(text, "{}", best.unwrap_or_default());
+                Self::Text(alignment) => {
+                    let best = line.hypotheses.first();
+                    text.push_str(&best.map(|best| one_line(&best.text)).unwrap_or_default());
+                    if let (Some(kind), Some(best)) = (alignment, best) {
+                        text.push_str(" ||| ");
+                        text.push_str(&aligned(translator, &line.source, best, kind)?);
+                    }
+                    text.push('\n');
                 }
                 Self::NBest(_) => {
                     for TextHypothesis {
@@ -105,6 +112,43 @@ impl Form {
         }
         Ok(rendered)
     }
+}
+
+/// Where each token looked, the ends of both sides left out.
+fn aligned(
+    translator: &Translator,
+    source: &[u32],
+    hypothesis: &TextHypothesis,
+    kind: AlignmentName,
+) -> Result<String> {
+    if source.is_empty() {
+        return Ok(String::new());
+    }
+    let weights = translator
+        .attention(source, &hypothesis.found)
+        .context("--alignment needs a model with attention, and this one has none")?;
+    let rows = weights.chunks(source.len() + 1);
+    let rows = rows
+        .zip(&hypothesis.found.ids)
+        .map(|(row, _)| &row[..source.len()]);
+    let parts: Vec<String> = match kind {
+        AlignmentName::Hard => rows
+            .enumerate()
+            .map(|(t, row)| {
+                let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let s = row.iter().position(|&weight| weight >= largest);
+                format!("{}-{t}", s.unwrap_or(0))
+            })
+            .collect(),
+        AlignmentName::Soft => rows
+            .map(|row| {
+                let weights: Vec<String> =
+                    row.iter().map(|weight| format!("{weight:.4}")).collect();
+                weights.join(",")
+            })
+            .collect(),
+    };
+    Ok(parts.join(" "))
 }
 
 /// A model may say what ends a line; a line of translation remains a line.

@@ -1,0 +1,120 @@
+//! Hypotheses that are ranked by more than their probability.
+
+use regard_eval::chrf::Chrf;
+use regard_eval::metric::Metric;
+
+use super::{TextHypothesis, Translator};
+
+impl Translator {
+    /// Adds the coverage penalty to the score of each hypothesis of a source, and sorts them anew.
+    ///
+    /// ```text
+    /// score + beta sum over source positions s of ln min(1, sum over target positions t of a[t][s])
+    /// ```
+    ///
+    /// `a` is the cross-attention of the last layer, mean over heads, from one pass over each finished hypothesis. Of a model
+    /// without cross-attention nothing changes.
+    ///
+    /// # Differences
+    ///
+    /// Wu et al. do not say whether what is unfinished is ranked by it, too; here it is not, so that search carries no maps. A
+    /// position that nothing looked at counts as one that 10^-9 looked at.
+    ///
+    /// # References
+    ///
+    /// Wu et al. 2016. <https://arxiv.org/abs/1609.08144>, equation 14.
+    pub(super) fn cover(&self, source: &[u32], hypotheses: &mut [TextHypothesis]) {
+        for hypothesis in hypotheses.iter_mut() {
+            if let Some(weights) = self.attention(source, &hypothesis.found) {
+                let covered = coverage(&weights, source.len() + 1);
+                hypothesis.found.score += self.config.coverage_penalty * covered;
+            }
+        }
+        // Stable: of equals the one that search ranked first.
+        hypotheses.sort_by(|a, b| {
+            let by_end = b.found.ended.cmp(&a.found.ended);
+            by_end.then(b.found.score.total_cmp(&a.found.score))
+        });
+    }
+}
+
+/// The sum of ln min(1, what column s has together) over the columns.
+fn coverage(weights: &[f32], columns: usize) -> f64 {
+    let column = |s: usize| -> f64 {
+        let weights = weights.iter().skip(s).step_by(columns);
+        weights.map(|&weight| f64::from(weight)).sum()
+    };
+    (0..columns).map(|s| column(s).clamp(1e-9, 1.0).ln()).sum()
+}
+
+/// Sorts samples of one source by the mean of what they score with each of them as the reference: minimum Bayes risk. That mean,
+/// from 0 to 100, becomes the score.
+///
+/// ```text
+/// score(h) = 1/N sum over all samples r of chrF(h, r)
+/// ```
+///
+/// A sample that was drawn twice counts twice as a reference, and stays as one hypothesis.
+///
+/// # References
+///
+/// Eikema, Aziz. Is MAP Decoding All You Need? COLING 2020. <https://aclanthology.org/2020.coling-main.398>
+pub(super) fn least_risk(samples: Vec<TextHypothesis>) -> Vec<TextHypothesis> {
+    let chrf = Chrf::default();
+    let texts: Vec<String> = samples.iter().map(|sample| sample.text.clone()).collect();
+    let mut hypotheses: Vec<TextHypothesis> = Vec::new();
+    for mut hypothesis in samples {
+        if hypotheses
+            .iter()
+            .any(|other| other.found.ids == hypothesis.found.ids)
+        {
+            continue;
+        }
+        let score = |text: &String| chrf.score_of(&chrf.count(&hypothesis.text, &[text]));
+        hypothesis.found.score = texts.iter().map(score).sum::<f64>() / texts.len() as f64;
+        hypotheses.push(hypothesis);
+    }
+    hypotheses.sort_by(|a, b| b.found.score.total_cmp(&a.found.score));
+    hypotheses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Hypothesis;
+
+    #[test]
+    fn coverage_hand_computed() {
+        // Columns have 1.1, 0.6 and 0.3 together.
+        let covered = coverage(&[0.5, 0.4, 0.1, 0.6, 0.2, 0.2], 3);
+        assert!((covered - (0.6_f64.ln() + 0.3_f64.ln())).abs() < 1e-6);
+        assert!((coverage(&[], 1) - 1e-9_f64.ln()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_sample_most_like_the_others_comes_first() {
+        let sample = |id: u32, text: &str| TextHypothesis {
+            found: Hypothesis {
+                ids: vec![id],
+                ..Hypothesis::default()
+            },
+            text: text.into(),
+            tokens: Vec::new(),
+        };
+        let texts = [
+            (1, "a dog"),
+            (2, "the cat sat"),
+            (3, "the cat sits"),
+            (2, "the cat sat"),
+            (4, ""),
+        ];
+        let sorted = least_risk(texts.map(|(id, text)| sample(id, text)).into());
+        let ids: Vec<u32> = sorted.iter().map(|one| one.found.ids[0]).collect();
+        assert_eq!(ids, [2, 3, 1, 4]);
+        // Of five references two are itself; nothing is like the empty one.
+        assert!(sorted[0].found.score > 40.0 && sorted[3].found.score < 1e-9);
+        let one = least_risk(vec![sample(7, "x y"), sample(7, "x y")]);
+        assert_eq!(one.len(), 1);
+        assert!((one[0].found.score - 100.0).abs() < 1e-9);
+    }
+}
