@@ -33,7 +33,7 @@ decoder_layers = 1
 dropout = 0.2
 
 [train]
-steps = 4000
+steps = 9000
 warmup = 50
 accumulate = 2
 ema = 0.99
@@ -64,7 +64,7 @@ while [ "$killed" -lt "$kills" ]; do
 done
 "${train[@]}" parts --resume > /dev/null
 
-last=checkpoints/step-004000
+last=checkpoints/step-009000
 for file in log.jsonl validation.jsonl "$last"/{model,optimizer,ema}.safetensors checkpoints/{best,last}; do
     cmp "whole/$file" "parts/$file"
 done

@@ -146,7 +146,7 @@ pub(crate) struct SearchOptions {
     /// Rank hypotheses by log-probability / ((5 + tokens) / 6)^A [default: the run's `decode.length_penalty`]
     #[arg(long, value_name = "A", allow_negative_numbers = true)]
     pub(crate) length_penalty: Option<f64>,
-    /// Replace a value of the run's `[decode]` section, for example decode.no_repeat_ngram=3; may be given several times
+    /// Replace a value of the run's `[decode]` section, for example `decode.no_repeat_ngram=3`; may be given several times
     #[arg(long, value_name = "decode.KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// Another run with the same tokenizers, to be asked together with the first: its preferred checkpoint; may be given several

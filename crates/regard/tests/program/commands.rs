@@ -69,10 +69,10 @@ fn evaluate_scores_files() {
 #[test]
 fn evaluate_takes_several_references_and_another_system() {
     let place = Place::new();
-    place.write("system", &"the cat sat on a mat\na b c d\n".repeat(20));
-    place.write("worse", &"the dog lay on a rug\na b c x\n".repeat(20));
-    place.write("first", &"the cat sat on the mat\na b c d\n".repeat(20));
-    place.write("second", &"the cat sat on a mat\na b x y\n".repeat(20));
+    place.write("system", "the cat sat on a mat\na b c d\n".repeat(20));
+    place.write("worse", "the dog lay on a rug\na b c x\n".repeat(20));
+    place.write("first", "the cat sat on the mat\na b c d\n".repeat(20));
+    place.write("second", "the cat sat on a mat\na b x y\n".repeat(20));
     let files = ["evaluate", "--hypothesis", "system", "--reference", "first"];
     let both = [&files[..], &["--reference", "second", "--json"]].concat();
     let json: Value = serde_json::from_str(&place.run(&both).succeeds()).unwrap();
