@@ -138,7 +138,7 @@ fn no_option_changes_a_log_probability() {
         for line in translator.n_best(&sources(), n).unwrap() {
             let scores: Vec<f64> = line.hypotheses.iter().map(|one| one.found.score).collect();
             let ended: Vec<bool> = line.hypotheses.iter().map(|one| one.found.ended).collect();
-            let is_sorted = |i: usize| scores[i - 1] >= scores[i] || ended[i - 1] > ended[i];
+            let is_sorted = |i: usize| scores[i - 1] >= scores[i] || (ended[i - 1] && !ended[i]);
             assert!((1..scores.len()).all(is_sorted), "{config:?}: {scores:?}");
             for hypothesis in line.hypotheses.iter().filter(|one| one.found.ended) {
                 let example = Example {
