@@ -178,6 +178,16 @@ pub(crate) struct TranslateOptions {
     /// Write one JSON object a line, with tokens and scores
     #[arg(long)]
     pub(crate) json: bool,
+    /// What each translation begins with, a line for each line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prefixes: Option<PathBuf>,
+    /// Phrases that each translation must have, a line for each line, a TAB between phrases; with a beam wider than 1 they find
+    /// better places
+    #[arg(long, value_name = "FILE")]
+    pub(crate) phrases: Option<PathBuf>,
+    /// Words, a TAB and the phrase that the translation of a line with these words must have
+    #[arg(long, value_name = "FILE")]
+    pub(crate) terminology: Option<PathBuf>,
     /// Add where each token of the translation looked, ||| behind it: pairs SOURCE-TARGET of tokens, counted from 0 (`hard`), or
     /// for each target token the weights of all source tokens (`soft`)
     #[arg(long, value_name = "KIND", conflicts_with_all = ["json", "n_best"])]

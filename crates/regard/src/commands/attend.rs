@@ -7,7 +7,7 @@ use regard_decode::Alignment;
 use regard_eval::terminal::{AttentionMap, Style, attention_map};
 
 use crate::cli::{Arguments, AttendOptions};
-use crate::commands::translate::{Chunk, Form};
+use crate::commands::translate::{Chunk, Form, Wishes};
 use crate::commands::{load_for, warn_of_truncation};
 use crate::lines::open_or_stdin;
 use crate::output::{colour, say, width};
@@ -31,7 +31,7 @@ pub(crate) fn run(options: &AttendOptions, arguments: &Arguments) -> Result<Exit
             attention: true,
         };
         let lines = vec![sentence];
-        let rendered = form.render(&translator, &Chunk { first: 0, lines })?;
+        let rendered = form.render(&translator, &Wishes::default(), &Chunk { first: 0, lines })?;
         warn_of_truncation(rendered.truncated, arguments);
         say(rendered.text.trim_end())?;
         return Ok(ExitCode::SUCCESS);

@@ -2,6 +2,7 @@
 
 mod form;
 mod jobs;
+mod wishes;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
@@ -16,6 +17,7 @@ use anyhow::{Context, Result, bail};
 
 pub(crate) use self::form::{Chunk, Form};
 use self::jobs::{Jobs, process};
+pub(crate) use self::wishes::Wishes;
 use crate::cli::{Arguments, TranslateOptions};
 use crate::commands::{load_for, warn_of_truncation};
 use crate::device;
@@ -33,6 +35,7 @@ type Input = Lines<Box<dyn Read + Send>>;
 
 pub(crate) fn run(options: &TranslateOptions, arguments: &Arguments) -> Result<ExitCode> {
     let inputs = open_inputs(options)?;
+    let wishes = Wishes::read(options)?;
     let translator = load_for(
         &options.run.run,
         options.run.checkpoint,
@@ -63,7 +66,7 @@ pub(crate) fn run(options: &TranslateOptions, arguments: &Arguments) -> Result<E
                 inputs,
                 || prompt(arguments),
                 |chunk| {
-                    let rendered = form.render(&translator, chunk)?;
+                    let rendered = form.render(&translator, &wishes, chunk)?;
                     warn_of_truncation(rendered.truncated, arguments);
                     write(&rendered.text)
                 },
@@ -81,7 +84,7 @@ pub(crate) fn run(options: &TranslateOptions, arguments: &Arguments) -> Result<E
     process(
         &jobs,
         &pools,
-        |chunk| form.render(&translator, &chunk),
+        |chunk| form.render(&translator, &wishes, &chunk),
         |rendered| {
             lines += rendered.lines;
             tokens += rendered.tokens;

@@ -206,3 +206,66 @@ fn bench_counts_the_tokens_of_the_best() {
         place.run(&arguments).fails(&[problem]);
     }
 }
+
+#[test]
+fn translations_begin_and_contain_what_is_asked_for() {
+    let place = Place::with_run();
+    place.write("prefixes", "a\n\nc\nb b\n\n");
+    place.write("phrases", "\nc\td\n\n\nx\n");
+    place.write("terms", "z y\ta b\nd\tx\n");
+    let arguments = [
+        ["translate", "runs/tiny"],
+        ["--prefixes", "prefixes"],
+        ["--phrases", "phrases"],
+        ["--terminology", "terms"],
+    ];
+    let arguments = [&arguments.concat()[..], &["--beam", "4", "--json"]].concat();
+    let told = place.run_on(&arguments, LINES).succeeds();
+    let texts: Vec<String> = told
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let tokens = line["hypotheses"][0]["tokens"].as_array().unwrap().clone();
+            let tokens: Vec<&str> = tokens.iter().map(|token| token.as_str().unwrap()).collect();
+            tokens.join(" ")
+        })
+        .collect();
+    assert!(texts[0].starts_with('a'), "{texts:?}");
+    for phrase in ["c", "d", "x"] {
+        assert!(texts[1].contains(phrase), "{phrase} in {texts:?}");
+    }
+    assert_eq!(texts[2], "", "of nothing there is nothing to say");
+    assert!(
+        texts[3].starts_with("b b") && texts[3].contains("a b"),
+        "{texts:?}"
+    );
+    assert!(texts[4].contains('x'), "{texts:?}");
+
+    for (flag, text, problems) in [
+        (
+            "--prefixes",
+            "a\n",
+            "--prefixes has 1 lines, but there is a line 2",
+        ),
+        (
+            "--phrases",
+            "Ω\n\n\n\n\n",
+            "line 1: the phrase `Ω` has something that the vocabulary has no token for",
+        ),
+        (
+            "--terminology",
+            "a\t\n",
+            "`asked`, line 1: expected words, a TAB and their translation",
+        ),
+        ("--terminology", "a\n", "line 1"),
+    ] {
+        place.write("asked", text);
+        let arguments = ["translate", "runs/tiny", flag, "asked"];
+        place.run_on(&arguments, LINES).fails(&[problems]);
+    }
+    place.write("asked", "a ".repeat(60));
+    let long = ["translate", "runs/tiny", "--prefixes", "asked"];
+    place
+        .run_on(&long, "a\n")
+        .fails(&["a prefix of 60 tokens, but a translation may have at most "]);
+}

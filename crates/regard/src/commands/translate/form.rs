@@ -7,6 +7,7 @@ use regard_decode::{NBest, TextHypothesis, TextRequest, Translator};
 use regard_text::SpecialIds;
 use serde::Serialize;
 
+use super::Wishes;
 use crate::cli::AlignmentName;
 
 /// Lines that are translated together.
@@ -63,13 +64,15 @@ impl Form {
         }
     }
 
-    pub(crate) fn render(self, translator: &Translator, chunk: &Chunk) -> Result<Rendered> {
-        let asked: Vec<TextRequest> = chunk
-            .lines
-            .iter()
-            .zip(chunk.first as u64..)
-            .map(|(line, number)| TextRequest::new(line, number))
-            .collect();
+    pub(crate) fn render(
+        self,
+        translator: &Translator,
+        wishes: &Wishes,
+        chunk: &Chunk,
+    ) -> Result<Rendered> {
+        let lines = chunk.lines.iter().zip(chunk.first..);
+        let asked = lines.map(|(line, number)| wishes.of_line(line, number));
+        let asked: Vec<TextRequest> = asked.collect::<Result<_>>()?;
         let all = translator.answer(&asked, self.hypotheses())?;
         let mut rendered = Rendered {
             text: String::new(),
