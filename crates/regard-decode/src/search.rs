@@ -13,6 +13,8 @@ mod rules;
 mod sample;
 mod steps;
 
+use std::cmp::Ordering;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use regard_nn::device_id;
 
@@ -41,6 +43,12 @@ pub struct Hypothesis {
 }
 
 impl Hypothesis {
+    /// The order of hypotheses of one source, the best first: those that ended, then by score.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
+        let by_end = other.ended.cmp(&self.ended);
+        by_end.then(other.score.total_cmp(&self.score))
+    }
+
     /// Tokens that its length is counted by: the end is one of them.
     fn length(&self) -> usize {
         self.ids.len() + usize::from(self.ended)

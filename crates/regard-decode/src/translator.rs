@@ -18,10 +18,10 @@ use regard_text::{SpecialIds, Tokenizers};
 use self::rerank::least_risk;
 use crate::{
     Bundle, DecodeConfig, DecodeError, Ensemble, Hypothesis, Request, SearchKind, Steps,
-    beam_search, sample,
+    TargetLength, beam_search, sample,
 };
 
-pub use alignment::Alignment;
+pub use alignment::{Alignment, most_attended};
 pub use asked::TextRequest;
 pub use likelihood::Likelihood;
 pub use stream::TokenStream;
@@ -421,10 +421,14 @@ impl Translator {
         }
     }
 
-    /// Most tokens of a translation of so many source tokens.
-    fn target_limit(&self, source_length: usize) -> usize {
-        let most = self.config.target_limit(source_length);
-        most.min(self.max_positions.unwrap_or(usize::MAX))
+    /// How many tokens a translation of so many source tokens may have.
+    fn target_length(&self, source_length: usize) -> TargetLength {
+        let TargetLength { least, most } = self.config.target_length(source_length);
+        let most = most.min(self.max_positions.unwrap_or(usize::MAX));
+        TargetLength {
+            least: least.min(most),
+            most,
+        }
     }
 
     fn forward(&self, source: &Tokens, target_in: &Tokens, pass: &Pass) -> (Decoded, Output) {

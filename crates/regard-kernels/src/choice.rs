@@ -162,6 +162,9 @@ pub fn log_probabilities_at(logits: Tensor<2>, classes: &[Vec<u32>]) -> Vec<Vec<
             "log_probabilities_at: expected classes below {width}, got {class}"
         );
     }
+    if classes.iter().all(Vec::is_empty) {
+        return vec![Vec::new(); rows];
+    }
     #[cfg(feature = "flex")]
     if let Some(logits) = crate::flex::Operand::new(&logits) {
         return crate::flex::log_probabilities_at(logits, classes);

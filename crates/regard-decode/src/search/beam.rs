@@ -292,7 +292,7 @@ impl<'a> Sentence<'a> {
             }
         }
         // Stable: of equals the one that was found first.
-        best.sort_by(|a, b| b.ended.cmp(&a.ended).then(b.score.total_cmp(&a.score)));
+        best.sort_by(Hypothesis::order);
         best
     }
 }

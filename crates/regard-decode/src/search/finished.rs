@@ -27,9 +27,7 @@ impl Finished {
 
     /// Takes one, if it is among the best.
     pub(super) fn add(&mut self, new: Hypothesis) {
-        let is_before = |other: &Hypothesis| {
-            (other.ended && !new.ended) || (other.ended == new.ended && other.score >= new.score)
-        };
+        let is_before = |other: &Hypothesis| other.order(&new).is_le();
         let place = self.best.partition_point(is_before);
         self.best.insert(place, new);
         self.best.truncate(self.room);

@@ -74,3 +74,10 @@ impl Translator {
         Some(weights.iter::<f32>().take(rows * columns).collect())
     }
 }
+
+/// The position with the largest weight, and of equals the first.
+pub fn most_attended(weights: &[f32]) -> usize {
+    let largest = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let position = weights.iter().position(|&weight| weight >= largest);
+    position.unwrap_or(0)
+}

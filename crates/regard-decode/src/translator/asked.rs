@@ -41,9 +41,7 @@ impl Translator {
             line: asked.number + 1,
             problem,
         };
-        let mut length = self.config.target_length(source_length);
-        length.most = self.target_limit(source_length);
-        length.least = length.least.min(length.most);
+        let length = self.target_length(source_length);
         if source_length == 0 {
             return Ok(length.into());
         }

@@ -31,10 +31,7 @@ impl Translator {
             }
         }
         // Stable: of equals the one that search ranked first.
-        hypotheses.sort_by(|a, b| {
-            let by_end = b.found.ended.cmp(&a.found.ended);
-            by_end.then(b.found.score.total_cmp(&a.found.score))
-        });
+        hypotheses.sort_by(|a, b| a.found.order(&b.found));
     }
 }
 

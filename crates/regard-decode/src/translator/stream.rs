@@ -40,7 +40,7 @@ impl Translator {
             Box::new(std::iter::empty())
         } else {
             let special = self.tokenizers.target().special();
-            let limit = self.target_limit(source.len());
+            let limit = self.target_length(source.len()).most;
             let source = self.source(&[&source]);
             let pass = Pass::evaluation();
             each_model!(&self.model, model => {

@@ -1,5 +1,6 @@
 //! Words of the source in the place of unknown tokens.
 
+use super::alignment::most_attended;
 use super::{TextHypothesis, Translator};
 
 impl Translator {
@@ -35,7 +36,7 @@ impl Translator {
         let rows = weights.chunks(source.len() + 1).zip(&hypothesis.found.ids);
         let mut replacements = rows
             .filter(|&(_, &id)| id == unknown)
-            .map(|(row, _)| word(most(&row[..source.len()])));
+            .map(|(row, _)| word(most_attended(&row[..source.len()])));
         let mark = tokenizer.decode(&[unknown]);
         let mut text = String::new();
         for (i, part) in hypothesis.text.split(mark.as_str()).enumerate() {
@@ -46,13 +47,4 @@ impl Translator {
         }
         hypothesis.text = text;
     }
-}
-
-/// Where the largest stands, and of equals the first.
-pub(super) fn most(weights: &[f32]) -> usize {
-    let largest = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    weights
-        .iter()
-        .position(|&weight| weight >= largest)
-        .unwrap_or(0)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
-use regard_decode::{NBest, TextHypothesis, TextRequest, Translator};
+use regard_decode::{NBest, TextHypothesis, TextRequest, Translator, most_attended};
 use regard_text::SpecialIds;
 use serde::Serialize;
 
@@ -137,11 +137,7 @@ fn aligned(
     let parts: Vec<String> = match kind {
         AlignmentName::Hard => rows
             .enumerate()
-            .map(|(t, row)| {
-                let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let s = row.iter().position(|&weight| weight >= largest);
-                format!("{}-{t}", s.unwrap_or(0))
-            })
+            .map(|(t, row)| format!("{}-{t}", most_attended(row)))
             .collect(),
         AlignmentName::Soft => rows
             .map(|row| {
