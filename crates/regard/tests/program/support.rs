@@ -1,6 +1,7 @@
 //! A place on disk with a program in it.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread::sleep;
@@ -145,6 +146,22 @@ impl Place {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap()
+    }
+
+    /// Reads one line of what the program writes, and goes away.
+    pub(crate) fn read_a_line(&self, arguments: &[&str]) -> (String, Ran) {
+        let mut child = std::process::Command::new(PROGRAM)
+            .current_dir(self.directory.path())
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut first)
+            .unwrap();
+        (first, Ran::new(&child.wait_with_output().unwrap()))
     }
 
     /// Waits until a file has so many lines.

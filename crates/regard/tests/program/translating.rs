@@ -1,8 +1,7 @@
 //! `translate`: as many lines out as in, whatever they are.
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::support::{PROGRAM, Place, Ran};
 
@@ -111,18 +110,7 @@ fn invalid_utf8_ends_it_after_the_lines_before() {
 fn a_reader_that_goes_away_is_no_error() {
     let place = Place::with_run();
     place.write("input", "a b c\n".repeat(50_000));
-    let mut child = Command::new(PROGRAM)
-        .current_dir(place.path("."))
-        .args(["translate", "runs/tiny", "--input", "input"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut first)
-        .unwrap();
-    let ran = Ran::new(&child.wait_with_output().unwrap());
+    let (first, ran) = place.read_a_line(&["translate", "runs/tiny", "--input", "input"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
     assert!(first.ends_with('\n'));
 }

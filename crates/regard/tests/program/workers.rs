@@ -79,19 +79,9 @@ fn files_are_translated_one_after_the_other() {
 fn a_reader_that_goes_away_is_no_error_to_several() {
     let place = Place::with_run();
     place.write("input", text(50_000));
-    let arguments = ["translate", "runs/tiny", "--input", "input"];
-    let mut child = Command::new(PROGRAM)
-        .current_dir(place.path("."))
-        .args([&arguments[..], &["--threads", "2", "--workers", "2"]].concat())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut first)
-        .unwrap();
-    let ran = Ran::new(&child.wait_with_output().unwrap());
+    let files = ["translate", "runs/tiny", "--input", "input"];
+    let arguments = [&files[..], &["--threads", "2", "--workers", "2"]].concat();
+    let (_, ran) = place.read_a_line(&arguments);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
 }
 
