@@ -87,10 +87,9 @@ impl Group {
             .filter(|candidate| candidate.progress.missing == 0);
         for candidate in whole.take(self.width) {
             if candidate.id == setting.end {
-                let beam = &self.live[candidate.beam];
-                let ids = beam.ids.clone();
-                let hypothesis = hypothesis(ids, candidate, true, setting.penalty);
-                self.finished.add(hypothesis);
+                let ids = self.live[candidate.beam].ids.clone();
+                let sums = [candidate.log_probability, candidate.rank];
+                self.finish(ids, sums, true, setting.penalty);
             }
         }
         let going: Vec<Candidate> = candidates
@@ -99,7 +98,7 @@ impl Group {
             // Alone, a hypothesis ends where its end is the best that may come: that is greedy search.
             .filter(|_| self.width > 1 || self.finished.is_empty())
             .collect();
-        let total = Progress::new(&setting.request.constraints).missing;
+        let total = setting.request.constraints.iter().map(Vec::len).sum();
         let missing: Vec<usize> = going.iter().map(|one| one.progress.missing).collect();
         let (mut live, mut origins) = (Vec::new(), Vec::new());
         for place in allocate(&missing, total, self.width) {
@@ -134,14 +133,25 @@ impl Group {
         };
         for beam in stopped {
             if beam.rank > f64::NEG_INFINITY {
-                self.finished.add(Hypothesis {
-                    score: setting.penalty.score(beam.rank, beam.ids.len()),
-                    ids: beam.ids,
-                    log_probability: beam.log_probability,
-                    ended: false,
-                });
+                let sums = [beam.log_probability, beam.rank];
+                self.finish(beam.ids, sums, false, setting.penalty);
             }
         }
+    }
+
+    fn finish(
+        &mut self,
+        ids: Vec<u32>,
+        [log_probability, rank]: [f64; 2],
+        ended: bool,
+        penalty: LengthPenalty,
+    ) {
+        self.finished.add(Hypothesis {
+            score: penalty.score(rank, ids.len() + usize::from(ended)),
+            ids,
+            log_probability,
+            ended,
+        });
     }
 
     /// Every row has a hypothesis, and there may be fewer continuations than rows.
@@ -233,19 +243,5 @@ impl Group {
 
     pub(super) fn into_best(self) -> Vec<Hypothesis> {
         self.finished.into_best()
-    }
-}
-
-fn hypothesis(
-    ids: Vec<u32>,
-    candidate: &Candidate,
-    ended: bool,
-    penalty: LengthPenalty,
-) -> Hypothesis {
-    Hypothesis {
-        score: penalty.score(candidate.rank, ids.len() + usize::from(ended)),
-        ids,
-        log_probability: candidate.log_probability,
-        ended,
     }
 }
