@@ -18,6 +18,7 @@ use crate::checkpoint::{self, RunState};
 use crate::feed::{Feed, Position};
 use crate::learner::Learner;
 use crate::session::Session;
+use crate::validation::rehearse;
 use crate::{
     Corpora, MovingAverage, Optimizer, Report, RunConfig, TeacherForcing, TrainConfig, TrainError,
     Trainer, prepare_corpora,
@@ -103,12 +104,13 @@ pub fn train(
     Session::new(&run, &config, &corpora, &options.device, state, report)?.run(learner, stop)
 }
 
-/// High-water resident memory that training will need, in MiB: measured, by two updates of a new model on a batch at least as
-/// large as any that comes. `None` where the system does not tell. The process keeps what it needed: call this last.
+/// High-water resident memory that training will need, in MiB: measured, by what a run begins with, the probe of a batch at
+/// least as large as any that comes and two updates, and by the largest part of a validation. `None` where the system does
+/// not tell. The process keeps what it needed: call this last.
 ///
 /// # Errors
 ///
-/// [`TrainError::NotFinite`] if a new model's loss is not; those of reading the batch.
+/// [`TrainError::NotFinite`] if a new model's loss is not; those of reading the batch, and of translating.
 pub fn measure_memory(
     config: &RunConfig,
     corpora: &Corpora,
@@ -117,11 +119,12 @@ pub fn measure_memory(
     let train = &config.train;
     let (optimizer, average) = checkpoint::nothing_kept(train);
     let mut learner = learner(train, model(config, corpora, device), optimizer, average, 0);
-    let feed = Feed::new(config, corpora, device, Position::default());
-    let worst = feed.worst()?;
+    let mut feed = Feed::new(config, corpora, device, Position::default());
+    learner.trainer.probe(&feed.worst()?.0);
     for _ in 0..2 {
-        learner = learner.update(std::slice::from_ref(&worst))?.0;
+        learner = learner.update(&feed.next(train.accumulate)?)?.0;
     }
+    rehearse(&learner.evaluated(), config, corpora, device)?;
     Ok(peak_memory_mib())
 }
 

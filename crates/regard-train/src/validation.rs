@@ -1,5 +1,7 @@
 //! How well a model does on text it was not trained on.
 
+use std::cmp::Reverse;
+
 use burn::module::Module;
 use burn::tensor::Device;
 use regard_decode::{Bundle, BundleConfig, DecodeError, RunDirectory, Translator};
@@ -116,6 +118,12 @@ pub fn best_steps(run: &RunDirectory, n: usize) -> Result<Vec<u64>, TrainError> 
     Ok(best)
 }
 
+/// The loss that validations tell.
+const UNSMOOTHED: TeacherForcing = TeacherForcing {
+    smoothing: 0.0,
+    r_drop: 0.0,
+};
+
 /// Mean loss of `model`, without dropout and without smoothing, and what `train.best` asks for besides.
 pub(crate) fn validate(
     model: &Model,
@@ -126,17 +134,13 @@ pub(crate) fn validate(
 ) -> Result<Validation, TrainError> {
     let best = config.train.best;
     let model = model.valid();
-    let objective = TeacherForcing {
-        smoothing: 0.0,
-        r_drop: 0.0,
-    };
     let examples = &corpora.valid;
     let special = corpora.tokenizers.target().special();
     let lengths: Vec<_> = examples.iter().map(Example::lengths).collect();
     let (mut nats, mut tokens, mut right) = (0.0, 0, 0);
     for indices in plan_in_order(&lengths, config.data.batch_tokens) {
         let batch = device_batch(&HostBatch::gather(examples, &indices, special), device);
-        let loss = objective.loss(&model, &batch, &Pass::evaluation());
+        let loss = UNSMOOTHED.loss(&model, &batch, &Pass::evaluation());
         nats += f64::from(loss.nats.into_scalar::<f32>());
         tokens += loss.tokens;
         if best == Best::Accuracy {
@@ -166,6 +170,39 @@ pub(crate) fn validate(
         validation.chrf = Some(Chrf::default().corpus(&hypotheses, &references)?.score);
     }
     Ok(validation)
+}
+
+/// Does what a validation needs most memory for, and gives nothing back: the loss of its largest batch, and the translations
+/// of its longest sentences, as many as are translated at a time.
+pub(crate) fn rehearse(
+    model: &Model,
+    config: &RunConfig,
+    corpora: &Corpora,
+    device: &Device,
+) -> Result<(), TrainError> {
+    let model = model.valid();
+    let examples = &corpora.valid;
+    let special = corpora.tokenizers.target().special();
+    let lengths: Vec<_> = examples.iter().map(Example::lengths).collect();
+    let tokens = |indices: &Vec<usize>| -> usize {
+        let lengths = indices.iter().map(|&index| lengths[index]);
+        lengths.map(|(source, target)| source + target).sum()
+    };
+    let plan = plan_in_order(&lengths, config.data.batch_tokens).into_iter();
+    let Some(largest) = plan.max_by_key(tokens) else {
+        return Ok(());
+    };
+    let batch = device_batch(&HostBatch::gather(examples, &largest, special), device);
+    let _ = UNSMOOTHED.loss(&model, &batch, &Pass::evaluation());
+    let translated = match config.train.best {
+        Best::Bleu | Best::Chrf => largest.len(),
+        Best::Loss | Best::Perplexity | Best::Accuracy => config.train.samples,
+    };
+    let mut longest = sources(corpora);
+    longest.sort_by_key(|source| Reverse(source.len()));
+    longest.truncate(translated);
+    translator(model, config, corpora, device)?.translate_batch(&longest)?;
+    Ok(())
 }
 
 /// A translator with the weights of a model in training.
