@@ -28,7 +28,7 @@ pub use profile::{ProfileLine, profile_lines};
 pub use run::{FORMAT, RunDirectory};
 pub use search::{
     BeamOptions, Diversity, Ensemble, Hypothesis, LengthForm, LengthPenalty, Request, Rules,
-    SampleOptions, Steps, TargetLength, beam_search, greedy, sample,
+    SampleOptions, Steps, TargetLength, beam_search, greedy, sample, sample_distinct,
 };
 pub use section::{Problems, check_sections, parse, read_section, section_keys};
 pub use translator::{

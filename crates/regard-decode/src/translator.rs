@@ -18,7 +18,7 @@ use regard_text::{SpecialIds, Tokenizers};
 use self::rerank::least_risk;
 use crate::{
     Bundle, DecodeConfig, DecodeError, Ensemble, Hypothesis, Request, SearchKind, Steps,
-    TargetLength, beam_search, sample,
+    TargetLength, beam_search, sample, sample_distinct,
 };
 
 pub use alignment::{Alignment, most_attended};
@@ -265,7 +265,8 @@ impl Translator {
     }
 
     /// The `n` best translations of each line that are what is asked for, likewise. Of a line without a word it is the empty one,
-    /// whatever is asked. What is drawn at random is sorted like what is searched, and may be the same twice.
+    /// whatever is asked. What is drawn at random is sorted like what is searched, and may be the same twice but for
+    /// `decode.search = "gumbel"`.
     ///
     /// With a `decode.coverage_penalty` beta, what the beam found is ranked by
     ///
@@ -326,7 +327,7 @@ impl Translator {
         }
         let whose = match self.config.search {
             SearchKind::Beam => "the hypotheses of the beam",
-            SearchKind::Sample | SearchKind::Mbr => "the samples",
+            SearchKind::Sample | SearchKind::Gumbel | SearchKind::Mbr => "the samples",
         };
         Err(DecodeError::Search {
             problems: vec![format!("n_best: expected 1 to {most}, {whose}, got {n}")],
@@ -340,7 +341,7 @@ impl Translator {
             SearchKind::Beam if self.config.coverage_penalty > 0.0 => {
                 self.cover(source, &mut hypotheses);
             }
-            SearchKind::Beam | SearchKind::Sample => {}
+            SearchKind::Beam | SearchKind::Sample | SearchKind::Gumbel => {}
         }
         hypotheses
     }
@@ -410,9 +411,14 @@ impl Translator {
                 let options = self.config.beam_options(&self.suppressed);
                 beam_search(model, source, requests, special, &options)
             }
-            SearchKind::Sample | SearchKind::Mbr => {
+            SearchKind::Sample | SearchKind::Gumbel | SearchKind::Mbr => {
                 let options = self.config.sample_options(&self.suppressed);
-                let mut found = sample(model, source, requests, special, &options);
+                let mut found = match self.config.search {
+                    SearchKind::Gumbel => {
+                        sample_distinct(model, source, requests, special, &options)
+                    }
+                    _ => sample(model, source, requests, special, &options),
+                };
                 for hypotheses in &mut found {
                     hypotheses.sort_by(|a, b| b.score.total_cmp(&a.score));
                 }

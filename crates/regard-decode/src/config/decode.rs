@@ -52,7 +52,7 @@ pub struct DecodeConfig {
     /// Whether an unknown token in a translation becomes the word of the source that it looks at most: the raw one where the source
     /// has as many tokens as words. Default false.
     pub replace_unknown: bool,
-    /// Hypotheses that are drawn of each source, with `search = "sample"` or `"mbr"`. Default 1.
+    /// Hypotheses that are drawn of each source, with every `search` but `"beam"`. Default 1.
     pub samples: usize,
     /// Of draws: below 1 what is probable becomes more so. Above 0. Default 1.
     pub temperature: f64,
@@ -75,6 +75,8 @@ pub enum SearchKind {
     Beam,
     /// [`sample`](crate::sample()).
     Sample,
+    /// [`sample_distinct`](crate::sample_distinct).
+    Gumbel,
     /// The sample that is most like all the others: minimum Bayes risk with chrF.
     Mbr,
 }
@@ -197,7 +199,7 @@ impl DecodeConfig {
     pub fn hypotheses(&self) -> usize {
         match self.search {
             SearchKind::Beam => self.beam,
-            SearchKind::Sample | SearchKind::Mbr => self.samples,
+            SearchKind::Sample | SearchKind::Gumbel | SearchKind::Mbr => self.samples,
         }
     }
 

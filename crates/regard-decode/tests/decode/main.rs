@@ -3,6 +3,7 @@
 
 mod asked;
 mod beam;
+mod distinct;
 mod ensemble;
 mod files;
 mod hypotheses;

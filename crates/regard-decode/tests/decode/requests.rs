@@ -83,13 +83,15 @@ fn what_cannot_be_asked_is_told_with_its_line() {
         let error = translator.answer(&[request], 1).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
-    let sampling = DecodeConfig {
-        search: SearchKind::Sample,
-        ..DecodeConfig::default()
-    };
-    let error = configured(5, 20, sampling).answer(&[asked("a", "", &["b"])], 1);
-    let expected = "line 7: phrases can be asked of `decode.search = \"beam\"` only";
-    assert_eq!(error.unwrap_err().to_string(), expected);
+    for search in [SearchKind::Sample, SearchKind::Gumbel] {
+        let sampling = DecodeConfig {
+            search,
+            ..DecodeConfig::default()
+        };
+        let error = configured(5, 20, sampling).answer(&[asked("a", "", &["b"])], 1);
+        let expected = "line 7: phrases can be asked of `decode.search = \"beam\"` only";
+        assert_eq!(error.unwrap_err().to_string(), expected);
+    }
 }
 
 /// Whatever search adds, the log-probability is the one that reading the tokens gives.
