@@ -11,7 +11,7 @@ use toml::{Table, Value};
 use crate::section::suggestion;
 use crate::{DecodeError, FORMAT, Problems, parse, read_section};
 
-pub use decode::{DecodeConfig, SearchKind};
+pub use decode::{DecodeConfig, SearchKind, Utility};
 
 /// What a run's `config.toml` says about its model; the other sections are for training.
 #[derive(Clone, Debug)]

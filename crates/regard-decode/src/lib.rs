@@ -19,7 +19,7 @@ mod weights;
 pub use average::average;
 pub use bench::{DecodeBench, DecodeProfile, DecodeSpeed, bench_decode, peak_memory_mib};
 pub use bundle::{Bundle, Checkpoint, load_tokenizers};
-pub use config::{BundleConfig, DecodeConfig, SearchKind, check_format, read_model};
+pub use config::{BundleConfig, DecodeConfig, SearchKind, Utility, check_format, read_model};
 pub use error::DecodeError;
 pub use files::{check_writable, write_atomically};
 pub use import::import_weights;

@@ -275,7 +275,8 @@ impl Translator {
     /// ```
     ///
     /// with the cross-attention `a` of the last layer, mean over heads (Wu et al. 2016, equation 14); with
-    /// `decode.search = "mbr"`, what was drawn is ranked by its mean chrF with every sample as the reference (Eikema, Aziz 2020).
+    /// `decode.search = "mbr"`, what was drawn is ranked by its mean `decode.utility`, chrF or BLEU, with every sample as the reference
+    /// (Eikema, Aziz 2020).
     ///
     /// # Errors
     ///
@@ -337,7 +338,7 @@ impl Translator {
     /// What search found, sorted by all that counts.
     fn ranked(&self, source: &[u32], mut hypotheses: Vec<TextHypothesis>) -> Vec<TextHypothesis> {
         match self.config.search {
-            SearchKind::Mbr => return least_risk(hypotheses),
+            SearchKind::Mbr => return least_risk(hypotheses, self.config.utility),
             SearchKind::Beam if self.config.coverage_penalty > 0.0 => {
                 self.cover(source, &mut hypotheses);
             }
