@@ -22,6 +22,7 @@ use regard_nn::device_id;
 pub(crate) use beam::beam_search_from;
 pub use beam::{BeamOptions, Diversity, beam_search};
 pub use ensemble::Ensemble;
+pub(crate) use greedy::GreedySteps;
 pub use greedy::greedy;
 pub use gumbel::sample_distinct;
 pub use penalty::{LengthForm, LengthPenalty};

@@ -393,11 +393,15 @@ impl Translator {
         let special = self.tokenizers.target().special();
         let source = self.source(sources);
         if !self.members.is_empty() {
-            let models = std::iter::once(&self.model).chain(&self.members);
-            let ensemble = Ensemble::new(models.collect());
-            return self.search_with(&ensemble, &source, requests, special);
+            return self.search_with(&self.ensemble(), &source, requests, special);
         }
         each_model!(&self.model, model => self.search_with(model, &source, requests, special))
+    }
+
+    /// All models that are asked.
+    fn ensemble(&self) -> Ensemble<'_> {
+        let models = std::iter::once(&self.model).chain(&self.members);
+        Ensemble::new(models.collect())
     }
 
     fn search_with<M: Steps>(
