@@ -33,7 +33,7 @@ pub use search::{
 pub use section::{Problems, check_sections, parse, read_section, section_keys};
 pub use translator::{
     Alignment, Likelihood, NBest, TextHypothesis, TextRequest, TokenStream, Translation,
-    Translator, most_attended,
+    Translator, WordLinks, most_attended,
 };
 pub use weights::{
     NamedTensor, ParameterPath, TensorFile, load_parameters, parameters, write_tensors,

@@ -21,7 +21,7 @@ use crate::{
     TargetLength, beam_search, sample, sample_distinct,
 };
 
-pub use alignment::{Alignment, most_attended};
+pub use alignment::{Alignment, WordLinks, most_attended};
 pub use asked::TextRequest;
 pub use likelihood::Likelihood;
 pub use stream::TokenStream;
@@ -275,8 +275,8 @@ impl Translator {
     /// ```
     ///
     /// with the cross-attention `a` of the last layer, mean over heads (Wu et al. 2016, equation 14); with
-    /// `decode.search = "mbr"`, what was drawn is ranked by its mean `decode.utility`, chrF or BLEU, with every sample as the reference
-    /// (Eikema, Aziz 2020).
+    /// `decode.search = "mbr"`, what was drawn is ranked by its mean `decode.utility`, chrF or BLEU, with every sample as the
+    /// reference (Eikema, Aziz 2020).
     ///
     /// # Errors
     ///

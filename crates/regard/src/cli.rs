@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Score(ScoreOptions),
     /// Score translations against references
     Evaluate(EvaluateOptions),
+    /// Link words with those of their translations by where a model looks, or score such links against those that people drew
+    Align(AlignOptions),
     /// Show what a model looks at while it translates a sentence
     Attend(AttendOptions),
     /// Show what the length of a sentence does to the quality of runs, side by side
@@ -274,6 +276,35 @@ pub(crate) enum TestName {
     Bootstrap,
     /// Translations that change sides by the toss of a coin, 10,000 times
     Randomisation,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AlignOptions {
+    /// Run directory, or a file of `regard pack`: a word is linked with the one it looks at most
+    #[arg(required_unless_present = "links", conflicts_with = "links")]
+    pub(crate) run: Option<PathBuf>,
+    /// Weights to use: best, last, average or a step [default: average where there is one, else best, else last]
+    #[arg(long, value_name = "WHICH", requires = "run")]
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// Instead of RUN: links SOURCE-TARGET of words counted from 0, a line for each pair
+    #[arg(long, value_name = "FILE", requires = "gold")]
+    pub(crate) links: Option<PathBuf>,
+    /// What was translated, one a line
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub(crate) source: Option<PathBuf>,
+    /// Its translations, one a line
+    #[arg(long, value_name = "FILE", requires = "source")]
+    pub(crate) target: Option<PathBuf>,
+    /// Instead of SOURCE and TARGET: one file with a TAB between them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "target"])]
+    pub(crate) tsv: Option<PathBuf>,
+    /// Links that people drew, a line for each pair: 0-0 is a sure one, 1?2 or 1p2 a possible one; prints the alignment error rate
+    /// instead of links
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gold: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long, requires = "gold")]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! One module for each command.
 
+pub(crate) mod align;
 pub(crate) mod attend;
 pub(crate) mod average;
 pub(crate) mod bench;

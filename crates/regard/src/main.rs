@@ -41,6 +41,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Translate(options) => commands::translate::run(options, arguments),
         Command::Score(options) => commands::score::run(options, arguments),
         Command::Evaluate(options) => commands::evaluate::run(options, arguments),
+        Command::Align(options) => commands::align::run(options, arguments),
         Command::Attend(options) => commands::attend::run(options, arguments),
         Command::Compare(options) => commands::compare::run(options, arguments),
         Command::Plot(options) => commands::plot::run(options, arguments),

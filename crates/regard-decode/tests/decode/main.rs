@@ -8,6 +8,7 @@ mod ensemble;
 mod files;
 mod hypotheses;
 mod import;
+mod linking;
 mod markov;
 mod options;
 mod oracle;

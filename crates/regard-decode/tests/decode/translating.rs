@@ -110,7 +110,7 @@ fn a_hypothesis_looks_where_its_alignment_says() {
 }
 
 /// Random weights say anything, halves of characters among it.
-fn speaker(kind: TokenizerKind, model: &ModelConfig, seed: u64) -> Translator {
+pub(crate) fn speaker(kind: TokenizerKind, model: &ModelConfig, seed: u64) -> Translator {
     let device = Device::flex();
     let tokenizer = TokenizerConfig {
         kind,
