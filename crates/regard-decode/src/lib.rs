@@ -22,7 +22,7 @@ pub use bundle::{Bundle, Checkpoint, load_tokenizers};
 pub use config::{BundleConfig, DecodeConfig, SearchKind, Utility, check_format, read_model};
 pub use error::DecodeError;
 pub use files::{check_writable, write_atomically};
-pub use import::import_weights;
+pub use import::{check_import, import_run, import_weights};
 pub use pack::{PACK_FORMAT, Pack};
 pub use profile::{ProfileLine, profile_lines};
 pub use run::{FORMAT, RunDirectory};

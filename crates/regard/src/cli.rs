@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Plot(PlotOptions),
     /// Average the weights of several checkpoints into the checkpoint `average`
     Average(AverageOptions),
+    /// Make a run of weights that were trained elsewhere
+    Import(ImportOptions),
     /// Write one file with weights, configuration and tokenizer of a run, which the commands that use a model take instead of it
     Pack(PackOptions),
     /// Say what a run directory, or a file of `regard pack`, holds
@@ -376,6 +378,23 @@ pub(crate) struct AverageOptions {
     /// Average the N checkpoints with the best validations
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) best: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportOptions {
+    /// Configuration file; `[tokenizer]`, `[model]` and `[decode]` are read
+    pub(crate) config: PathBuf,
+    /// Weights: safetensors with our names, or what PyTorch's `torch.save(model.state_dict(), path)` wrote
+    pub(crate) weights: PathBuf,
+    /// A `tokenizer.json`, or a run whose tokenizers to take; given twice, the file of the source and that of the target
+    /// [default: what `[tokenizer]` names]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tokenizer: Vec<PathBuf>,
+    /// Run directory to make [default: runs/NAME for NAME.toml]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) set: SetOptions,
 }
 
 #[derive(Debug, Args)]

@@ -46,6 +46,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Compare(options) => commands::compare::run(options, arguments),
         Command::Plot(options) => commands::plot::run(options, arguments),
         Command::Average(options) => commands::average::run(options, arguments),
+        Command::Import(options) => commands::import::run(options, arguments),
         Command::Pack(options) => commands::pack::run(options, arguments),
         Command::Inspect(options) => commands::inspect::run(options, arguments),
         Command::Bench(options) => commands::bench::run(options, arguments),

@@ -8,6 +8,7 @@ mod compare;
 mod configuration;
 mod corpora;
 mod engine;
+mod importing;
 mod packing;
 mod resuming;
 mod scan;
