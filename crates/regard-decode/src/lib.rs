@@ -1,6 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+/// A page whose code is compiled with that of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/decoding.md")]
+struct Page;
+
 mod average;
 mod bench;
 mod bundle;
