@@ -6,15 +6,16 @@ use std::path::Path;
 
 use regard_nn::{ModelConfig, TransformerConfig};
 use regard_text::TokenizerConfig;
+use serde::Serialize;
 use toml::{Table, Value};
 
 use crate::section::suggestion;
 use crate::{DecodeError, FORMAT, Problems, parse, read_section};
 
-pub use decode::{DecodeConfig, SearchKind};
+pub use decode::{DecodeConfig, SearchKind, Utility};
 
 /// What a run's `config.toml` says about its model; the other sections are for training.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct BundleConfig {
     /// The `[tokenizer]` section.
     pub tokenizer: TokenizerConfig,
@@ -49,6 +50,23 @@ impl BundleConfig {
         };
         config.check(&mut problems);
         problems.or(path, config)
+    }
+
+    /// As a run keeps it: every key of these sections, and who wrote it.
+    ///
+    /// # Panics
+    ///
+    /// Never: every section is a table of plain values.
+    pub fn to_toml(&self) -> String {
+        let config = Self {
+            model: self.model.clone().resolved(),
+            ..self.clone()
+        };
+        let body = toml::to_string(&config).expect("sections are tables of plain values");
+        format!(
+            "format = {FORMAT}\nregard = \"{}\"\n\n{body}",
+            env!("CARGO_PKG_VERSION")
+        )
     }
 
     /// Notes everything that is wrong.

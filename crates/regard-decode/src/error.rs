@@ -29,6 +29,12 @@ pub enum DecodeError {
         /// The directory.
         path: PathBuf,
     },
+    /// The directory of a new run is there already.
+    #[error("`{}` holds a run already", path.display())]
+    RunExists {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The run has not written what was asked for.
     #[error("`{}` has no checkpoint {wanted}", path.display())]
     NoCheckpoint {
@@ -187,6 +193,10 @@ impl DecodeError {
                  `regard pack` wrote does as well"
                     .into(),
             ),
+            Self::RunExists { path } => Some(format!(
+                "choose another directory with `--run`, or remove `{}`",
+                path.display()
+            )),
             Self::Pack { .. } => Some(
                 "name a directory that `regard train` wrote, or write the file again with `regard pack RUN --output FILE`".into(),
             ),

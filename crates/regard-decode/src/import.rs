@@ -3,6 +3,7 @@
 mod archive;
 mod pickle;
 mod reading;
+mod run;
 mod state;
 mod table;
 
@@ -17,6 +18,7 @@ use crate::weights::{NamedTensor, TensorFile, parameters, put_parameters};
 use crate::{DecodeError, load_parameters};
 use pickle::Entry;
 use reading::{Reading, Shapes, has_their_cell, readings};
+pub use run::{check_import, import_run};
 use state::StateDict;
 
 /// Puts weights that were trained elsewhere into a model.

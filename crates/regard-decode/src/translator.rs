@@ -18,10 +18,10 @@ use regard_text::{SpecialIds, Tokenizers};
 use self::rerank::least_risk;
 use crate::{
     Bundle, DecodeConfig, DecodeError, Ensemble, Hypothesis, Request, SearchKind, Steps,
-    TargetLength, beam_search, sample,
+    TargetLength, beam_search, sample, sample_distinct,
 };
 
-pub use alignment::{Alignment, most_attended};
+pub use alignment::{Alignment, WordLinks, most_attended};
 pub use asked::TextRequest;
 pub use likelihood::Likelihood;
 pub use stream::TokenStream;
@@ -265,7 +265,8 @@ impl Translator {
     }
 
     /// The `n` best translations of each line that are what is asked for, likewise. Of a line without a word it is the empty one,
-    /// whatever is asked. What is drawn at random is sorted like what is searched, and may be the same twice.
+    /// whatever is asked. What is drawn at random is sorted like what is searched, and may be the same twice but for
+    /// `decode.search = "gumbel"`.
     ///
     /// With a `decode.coverage_penalty` beta, what the beam found is ranked by
     ///
@@ -274,7 +275,8 @@ impl Translator {
     /// ```
     ///
     /// with the cross-attention `a` of the last layer, mean over heads (Wu et al. 2016, equation 14); with
-    /// `decode.search = "mbr"`, what was drawn is ranked by its mean chrF with every sample as the reference (Eikema, Aziz 2020).
+    /// `decode.search = "mbr"`, what was drawn is ranked by its mean `decode.utility`, chrF or BLEU, with every sample as the
+    /// reference (Eikema, Aziz 2020).
     ///
     /// # Errors
     ///
@@ -326,7 +328,7 @@ impl Translator {
         }
         let whose = match self.config.search {
             SearchKind::Beam => "the hypotheses of the beam",
-            SearchKind::Sample | SearchKind::Mbr => "the samples",
+            SearchKind::Sample | SearchKind::Gumbel | SearchKind::Mbr => "the samples",
         };
         Err(DecodeError::Search {
             problems: vec![format!("n_best: expected 1 to {most}, {whose}, got {n}")],
@@ -336,11 +338,11 @@ impl Translator {
     /// What search found, sorted by all that counts.
     fn ranked(&self, source: &[u32], mut hypotheses: Vec<TextHypothesis>) -> Vec<TextHypothesis> {
         match self.config.search {
-            SearchKind::Mbr => return least_risk(hypotheses),
+            SearchKind::Mbr => return least_risk(hypotheses, self.config.utility),
             SearchKind::Beam if self.config.coverage_penalty > 0.0 => {
                 self.cover(source, &mut hypotheses);
             }
-            SearchKind::Beam | SearchKind::Sample => {}
+            SearchKind::Beam | SearchKind::Sample | SearchKind::Gumbel => {}
         }
         hypotheses
     }
@@ -391,11 +393,15 @@ impl Translator {
         let special = self.tokenizers.target().special();
         let source = self.source(sources);
         if !self.members.is_empty() {
-            let models = std::iter::once(&self.model).chain(&self.members);
-            let ensemble = Ensemble::new(models.collect());
-            return self.search_with(&ensemble, &source, requests, special);
+            return self.search_with(&self.ensemble(), &source, requests, special);
         }
         each_model!(&self.model, model => self.search_with(model, &source, requests, special))
+    }
+
+    /// All models that are asked.
+    fn ensemble(&self) -> Ensemble<'_> {
+        let models = std::iter::once(&self.model).chain(&self.members);
+        Ensemble::new(models.collect())
     }
 
     fn search_with<M: Steps>(
@@ -410,9 +416,14 @@ impl Translator {
                 let options = self.config.beam_options(&self.suppressed);
                 beam_search(model, source, requests, special, &options)
             }
-            SearchKind::Sample | SearchKind::Mbr => {
+            SearchKind::Sample | SearchKind::Gumbel | SearchKind::Mbr => {
                 let options = self.config.sample_options(&self.suppressed);
-                let mut found = sample(model, source, requests, special, &options);
+                let mut found = match self.config.search {
+                    SearchKind::Gumbel => {
+                        sample_distinct(model, source, requests, special, &options)
+                    }
+                    _ => sample(model, source, requests, special, &options),
+                };
                 for hypotheses in &mut found {
                     hypotheses.sort_by(|a, b| b.score.total_cmp(&a.score));
                 }

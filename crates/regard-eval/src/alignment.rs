@@ -9,6 +9,10 @@ use crate::error::{EvalError, check_lines};
 /// Which word of the source belongs to which of the target, both counted from 0.
 type Link = (u32, u32);
 
+/// What lines are called in errors.
+const HYPOTHESIS: &str = "hypothesis alignment";
+const REFERENCE: &str = "reference alignment";
+
 /// Links of one line that people drew.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Gold {
@@ -45,8 +49,7 @@ impl GoldAlignments {
         let mut all = Vec::with_capacity(lines.len());
         for (i, line) in lines.iter().enumerate() {
             let mut gold = Gold::default();
-            for (link, is_sure) in links("reference alignment", i, line.as_ref(), &['-', '?', 'p'])?
-            {
+            for (link, is_sure) in links(REFERENCE, i, line.as_ref(), &['-', '?', 'p'])? {
                 gold.possible.insert(link);
                 if is_sure {
                     gold.sure.insert(link);
@@ -109,12 +112,42 @@ impl GoldAlignments {
     /// Och, Ney. A Systematic Comparison of Various Statistical Alignment Models. 2003.
     /// <https://aclanthology.org/J03-1002>, section 6.
     pub fn score<L: AsRef<str>>(&self, hypotheses: &[L]) -> Result<AlignmentScore, EvalError> {
+        self.scored(hypotheses, None)
+    }
+
+    /// As [`score`](Self::score), where it is known how many words source and target of each line have: a link to one that is not
+    /// there is an error, on either side.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`score`](Self::score), [`EvalError::LineCounts`] if there are not as many `lengths`, and
+    /// [`EvalError::LinkOutside`].
+    pub fn score_within<L: AsRef<str>>(
+        &self,
+        hypotheses: &[L],
+        lengths: &[[usize; 2]],
+    ) -> Result<AlignmentScore, EvalError> {
+        check_lines(lengths.len(), self.lines.len())?;
+        for (i, (gold, &lengths)) in self.lines.iter().zip(lengths).enumerate() {
+            check_within(REFERENCE, i, &gold.possible, lengths)?;
+        }
+        self.scored(hypotheses, Some(lengths))
+    }
+
+    fn scored<L: AsRef<str>>(
+        &self,
+        hypotheses: &[L],
+        lengths: Option<&[[usize; 2]]>,
+    ) -> Result<AlignmentScore, EvalError> {
         check_lines(hypotheses.len(), self.lines.len())?;
         let (mut found_sure, mut found_possible, mut given, mut sure) = (0, 0, 0, 0);
         for (i, (line, gold)) in hypotheses.iter().zip(&self.lines).enumerate() {
-            let links: BTreeSet<Link> = links("hypothesis alignment", i, line.as_ref(), &['-'])?
+            let links: BTreeSet<Link> = links(HYPOTHESIS, i, line.as_ref(), &['-'])?
                 .map(|(link, _)| link)
                 .collect();
+            if let Some(lengths) = lengths {
+                check_within(HYPOTHESIS, i, &links, lengths[i])?;
+            }
             found_sure += links.intersection(&gold.sure).count();
             found_possible += links.intersection(&gold.possible).count();
             given += links.len();
@@ -173,6 +206,28 @@ fn links(
         links.push(link);
     }
     Ok(links.into_iter())
+}
+
+/// Refuses links of the line at `index` to words that its sentences do not have.
+fn check_within(
+    side: &'static str,
+    index: usize,
+    links: &BTreeSet<Link>,
+    lengths: [usize; 2],
+) -> Result<(), EvalError> {
+    let [source_words, target_words] = lengths;
+    let is_outside =
+        |link: &&Link| link.0 as usize >= source_words || link.1 as usize >= target_words;
+    match links.iter().find(is_outside) {
+        None => Ok(()),
+        Some((source, target)) => Err(EvalError::LinkOutside {
+            side,
+            line: index + 1,
+            link: format!("{source}-{target}"),
+            source_words,
+            target_words,
+        }),
+    }
 }
 
 fn read(token: &str, marks: &[char]) -> Option<(Link, bool)> {
@@ -268,6 +323,39 @@ mod tests {
             Err(EvalError::LineCounts { .. })
         ));
         assert!(GoldAlignments::parse_separate(&["0-0"], &[]).is_err());
+    }
+
+    #[test]
+    fn links_to_words_that_are_not_there_are_named() {
+        let gold = GoldAlignments::parse(&["0-0", "0-0 1?2"]).unwrap();
+        let lengths = [[1, 1], [2, 3]];
+        let hypotheses = ["0-0", "1-2"];
+        let within = gold.score_within(&hypotheses, &lengths).unwrap();
+        assert_eq!(within, gold.score(&hypotheses).unwrap());
+        for (hypothesis, lengths, expected) in [
+            (
+                "0-3",
+                [2, 3],
+                "hypothesis alignment, line 2: expected links between the 2 and 3 words of its sentences, counted from 0, got 0-3",
+            ),
+            (
+                "2-0",
+                [2, 3],
+                "hypothesis alignment, line 2: expected links between the 2 and 3 words of its sentences, counted from 0, got 2-0",
+            ),
+            (
+                "0-0",
+                [2, 2],
+                "reference alignment, line 2: expected links between the 2 and 2 words of its sentences, counted from 0, got 1-2",
+            ),
+        ] {
+            let error = gold.score_within(&["0-0", hypothesis], &[[1, 1], lengths]);
+            assert_eq!(error.unwrap_err().to_string(), expected);
+        }
+        assert!(matches!(
+            gold.score_within(&hypotheses, &lengths[..1]),
+            Err(EvalError::LineCounts { .. })
+        ));
     }
 
     proptest! {

@@ -88,6 +88,24 @@ pub enum EvalError {
         expected: &'static str,
     },
 
+    /// A link to a word that is not there.
+    #[error(
+        "{side}, line {line}: expected links between the {source_words} and {target_words} words of its sentences, counted from 0, \
+         got {link}"
+    )]
+    LinkOutside {
+        /// Which lines: hypothesis or reference.
+        side: &'static str,
+        /// The line, counted from 1.
+        line: usize,
+        /// The link, as `SOURCE-TARGET`.
+        link: String,
+        /// Words of the source.
+        source_words: usize,
+        /// Words of the target.
+        target_words: usize,
+    },
+
     /// A score over no sentences is not a number.
     #[error("no lines to score: hypotheses and references are both empty")]
     NoLines,

@@ -228,6 +228,32 @@ impl Tokenizer {
         texts.par_iter().map(|text| self.encode(text)).collect()
     }
 
+    /// For each id of [`encode`](Self::encode), which word of the text it is of, counted from 0: words are what white space
+    /// parts. White space that has an id of its own goes with the word behind it.
+    ///
+    /// ```
+    /// use regard_text::{Tokenizer, TokenizerConfig, TokenizerKind};
+    ///
+    /// let config = TokenizerConfig { kind: TokenizerKind::Byte, vocabulary: 260, ..TokenizerConfig::default() };
+    /// let bytes = Tokenizer::train(&config, ["a"].into_iter())?;
+    /// assert_eq!(bytes.words("on it"), [0, 0, 1, 1, 1]);
+    /// # Ok::<(), regard_text::TextError>(())
+    /// ```
+    pub fn words(&self, text: &str) -> Vec<usize> {
+        let Ok(encoding) = self.inner.encode(text, false) else {
+            return vec![0];
+        };
+        let ends = word_ends(text);
+        let spans = encoding.get_offsets().iter();
+        let word = |&(start, end): &(usize, usize)| {
+            // A mark for the beginning of a word may cover nothing.
+            let last = end.max(start + 1) - 1;
+            let word = ends.partition_point(|&end| end <= last);
+            word.min(ends.len().saturating_sub(1))
+        };
+        spans.map(word).collect()
+    }
+
     /// The text of `ids`. Padding, start and end are skipped, and so are ids outside the
     /// vocabulary; the unknown token shows.
     pub fn decode(&self, ids: &[u32]) -> String {
@@ -286,4 +312,17 @@ impl Tokenizer {
     pub fn special(&self) -> SpecialIds {
         self.special
     }
+}
+
+/// The byte behind each word.
+fn word_ends(text: &str) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut is_inside = false;
+    for (place, sign) in text.char_indices() {
+        let is_space = sign.is_whitespace();
+        ends.extend((is_space && is_inside).then_some(place));
+        is_inside = !is_space;
+    }
+    ends.extend(is_inside.then_some(text.len()));
+    ends
 }

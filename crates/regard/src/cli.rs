@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Score(ScoreOptions),
     /// Score translations against references
     Evaluate(EvaluateOptions),
+    /// Link words with those of their translations by where a model looks, or score such links against those that people drew
+    Align(AlignOptions),
     /// Show what a model looks at while it translates a sentence
     Attend(AttendOptions),
     /// Show what the length of a sentence does to the quality of runs, side by side
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     Plot(PlotOptions),
     /// Average the weights of several checkpoints into the checkpoint `average`
     Average(AverageOptions),
+    /// Make a run of weights that were trained elsewhere
+    Import(ImportOptions),
     /// Write one file with weights, configuration and tokenizer of a run, which the commands that use a model take instead of it
     Pack(PackOptions),
     /// Say what a run directory, or a file of `regard pack`, holds
@@ -277,6 +281,35 @@ pub(crate) enum TestName {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct AlignOptions {
+    /// Run directory, or a file of `regard pack`: a word is linked with the one it looks at most
+    #[arg(required_unless_present = "links", conflicts_with = "links")]
+    pub(crate) run: Option<PathBuf>,
+    /// Weights to use: best, last, average or a step [default: average where there is one, else best, else last]
+    #[arg(long, value_name = "WHICH", requires = "run")]
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// Instead of RUN: links SOURCE-TARGET of words counted from 0, a line for each pair
+    #[arg(long, value_name = "FILE", requires = "gold")]
+    pub(crate) links: Option<PathBuf>,
+    /// What was translated, one a line
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub(crate) source: Option<PathBuf>,
+    /// Its translations, one a line
+    #[arg(long, value_name = "FILE", requires = "source")]
+    pub(crate) target: Option<PathBuf>,
+    /// Instead of SOURCE and TARGET: one file with a TAB between them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "target"])]
+    pub(crate) tsv: Option<PathBuf>,
+    /// Links that people drew, a line for each pair: 0-0 is a sure one, 1?2 or 1p2 a possible one; prints the alignment error rate
+    /// instead of links
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gold: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long, requires = "gold")]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct AttendOptions {
     #[command(flatten)]
     pub(crate) run: RunOptions,
@@ -345,6 +378,23 @@ pub(crate) struct AverageOptions {
     /// Average the N checkpoints with the best validations
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) best: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportOptions {
+    /// Configuration file; `[tokenizer]`, `[model]` and `[decode]` are read
+    pub(crate) config: PathBuf,
+    /// Weights: safetensors with our names, or what PyTorch's `torch.save(model.state_dict(), path)` wrote
+    pub(crate) weights: PathBuf,
+    /// A `tokenizer.json`, or a run whose tokenizers to take; given twice, the file of the source and that of the target
+    /// [default: what `[tokenizer]` names]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tokenizer: Vec<PathBuf>,
+    /// Run directory to make [default: runs/NAME for NAME.toml]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) set: SetOptions,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! One module for each command.
 
+pub(crate) mod align;
 pub(crate) mod attend;
 pub(crate) mod average;
 pub(crate) mod bench;
@@ -9,6 +10,7 @@ pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod evaluate;
 pub(crate) mod held_out;
+pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod pack;
 pub(crate) mod plot;
@@ -43,6 +45,11 @@ pub(crate) fn load_config(
     let mut overrides = set.set.clone();
     overrides.extend(arguments.seed.map(|seed| format!("train.seed={seed}")));
     Ok(RunConfig::load(path, &overrides)?)
+}
+
+/// The run of a configuration: `runs/` and its name.
+pub(crate) fn default_run(config: &Path) -> PathBuf {
+    PathBuf::from("runs").join(config.file_stem().unwrap_or_default())
 }
 
 /// Loads a run: the checkpoint asked for, or the preferred one.

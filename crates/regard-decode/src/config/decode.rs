@@ -52,7 +52,9 @@ pub struct DecodeConfig {
     /// Whether an unknown token in a translation becomes the word of the source that it looks at most: the raw one where the source
     /// has as many tokens as words. Default false.
     pub replace_unknown: bool,
-    /// Hypotheses that are drawn of each source, with `search = "sample"` or `"mbr"`. Default 1.
+    /// What samples are compared by, with `search = "mbr"`. Default `chrf`.
+    pub utility: Utility,
+    /// Hypotheses that are drawn of each source, with every `search` but `"beam"`. Default 1.
     pub samples: usize,
     /// Of draws: below 1 what is probable becomes more so. Above 0. Default 1.
     pub temperature: f64,
@@ -75,8 +77,21 @@ pub enum SearchKind {
     Beam,
     /// [`sample`](crate::sample()).
     Sample,
-    /// The sample that is most like all the others: minimum Bayes risk with chrF.
+    /// [`sample_distinct`](crate::sample_distinct).
+    Gumbel,
+    /// The sample that is most like all the others: minimum Bayes risk.
     Mbr,
+}
+
+/// What minimum Bayes risk compares a sample with another by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Utility {
+    /// [`Chrf`](regard_eval::chrf::Chrf) as it is by default: characters, up to six in a row.
+    #[default]
+    Chrf,
+    /// [`Bleu`](regard_eval::bleu::Bleu) of one sentence: with effective order, and otherwise as it is by default.
+    Bleu,
 }
 
 impl Default for DecodeConfig {
@@ -101,6 +116,7 @@ impl Default for DecodeConfig {
             repetition_penalty: 1.0,
             suppress: Vec::new(),
             replace_unknown: false,
+            utility: Utility::Chrf,
             samples: 1,
             temperature: 1.0,
             top_k: 0,
@@ -197,7 +213,7 @@ impl DecodeConfig {
     pub fn hypotheses(&self) -> usize {
         match self.search {
             SearchKind::Beam => self.beam,
-            SearchKind::Sample | SearchKind::Mbr => self.samples,
+            SearchKind::Sample | SearchKind::Gumbel | SearchKind::Mbr => self.samples,
         }
     }
 
@@ -230,7 +246,7 @@ impl DecodeConfig {
         }
     }
 
-    fn rules(&self, suppressed: &[u32]) -> Rules {
+    pub(crate) fn rules(&self, suppressed: &[u32]) -> Rules {
         Rules {
             end_bias: self.end_bias,
             no_repeat_ngram: self.no_repeat_ngram,

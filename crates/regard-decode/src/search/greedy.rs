@@ -45,14 +45,74 @@ pub(crate) fn greedy_from<M: Steps>(
         memory,
         requests,
         (special, device),
-        |logits, _, open| {
-            let best = rules.continuations(logits, 1, open, special.end);
-            // What is impossible, or no number, is not said.
-            let is_possible = |best: &&Continuation| best.rank > f64::NEG_INFINITY;
-            let first = |row: Vec<Continuation>| row.first().filter(is_possible).copied();
-            best.into_iter().map(first).collect()
-        },
+        |logits, _, open| best(rules, logits, open, special.end),
     )
+}
+
+/// What each row says next: nothing where that is impossible, or no number.
+fn best(rules: &Rules, logits: Tensor<2>, open: &[Open], end: u32) -> Vec<Option<Continuation>> {
+    let is_possible = |best: &&Continuation| best.rank > f64::NEG_INFINITY;
+    let first = |row: Vec<Continuation>| row.first().filter(is_possible).copied();
+    let rows = rules.continuations(logits, 1, open, end).into_iter();
+    rows.map(first).collect()
+}
+
+/// The tokens that [`greedy`] finds for one source, each when it is asked for.
+#[derive(Debug)]
+pub(crate) struct GreedySteps<M: Steps> {
+    model: M,
+    memory: M::Memory,
+    /// `None` once nothing more is said.
+    state: Option<M::State>,
+    ids: Vec<u32>,
+    request: Request,
+    special: SpecialIds,
+    rules: Rules,
+    device: Device,
+}
+
+impl<M: Steps> GreedySteps<M> {
+    pub(crate) fn new(
+        model: M,
+        source: &Tokens,
+        request: Request,
+        (special, rules): (SpecialIds, Rules),
+    ) -> Self {
+        let memory = model.encode(source);
+        Self {
+            state: Some(model.start(&memory)),
+            device: source.ids.device(),
+            model,
+            memory,
+            ids: Vec::new(),
+            request,
+            special,
+            rules,
+        }
+    }
+}
+
+impl<M: Steps> Iterator for GreedySteps<M> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        if self.ids.len() >= self.request.length.most {
+            return None;
+        }
+        let state = self.state.take()?;
+        let SpecialIds { start, end, .. } = self.special;
+        let token = self.ids.last().copied().unwrap_or(start);
+        let token = vector(&[token], &self.device);
+        let step = self.model.step(token, &self.memory, state);
+        let open = Open::new(&self.ids, &self.request);
+        let id = best(&self.rules, step.logits, &[open], end)[0]?.id;
+        if id == end {
+            return None;
+        }
+        self.state = Some(step.state);
+        self.ids.push(id);
+        Some(id)
+    }
 }
 
 /// One hypothesis for each row of memory. `choose` takes logits, which requests their rows belong to, and the hypotheses so

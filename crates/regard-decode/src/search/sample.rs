@@ -25,7 +25,7 @@ use super::{Hypothesis, Request, Rules, Steps};
 /// Min-p: Nguyen et al. 2024. <https://arxiv.org/abs/2407.01082>.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleOptions {
-    /// Hypotheses of each source, from 1; none is kept from being drawn twice.
+    /// Hypotheses of each source, from 1.
     pub samples: usize,
     /// Above 0: below 1 what is probable becomes more so.
     pub temperature: f64,
@@ -35,7 +35,8 @@ pub struct SampleOptions {
     pub top_p: f64,
     /// Least probability that is left, relative to the highest; from 0 to 1.
     pub min_p: f64,
-    /// Every draw is a function of it, the number of the request, that of the sample, and the step.
+    /// Every draw is a function of it, the number of the request, and the place: that of the sample and the step, or the tokens
+    /// before.
     pub seed: u64,
     /// What is added to the model's word, before the temperature.
     pub rules: Rules,
@@ -55,7 +56,8 @@ impl Default for SampleOptions {
     }
 }
 
-/// Hypotheses of each source, in the order in which they were drawn.
+/// Hypotheses of each source, in the order in which they were drawn; the same may be drawn twice, which
+/// [`sample_distinct`](super::sample_distinct) does not do.
 ///
 /// Scores are the log-probabilities. Constraints of requests are not read. What is drawn for a source does not depend on the
 /// others in the batch.
@@ -86,8 +88,7 @@ pub fn sample<M: Steps>(
     let root = Key::new(options.seed).at("sample");
     let device = source.ids.device();
     let choose = |logits: Tensor<2>, rows: &[usize], open: &[Open]| {
-        let [_, width] = logits.dims();
-        let probabilities: Vec<f32> = log_softmax(logits, 1).into_data().iter::<f32>().collect();
+        let (probabilities, width) = log_probabilities(logits);
         let drawn = probabilities.chunks(width).zip(rows).zip(open);
         drawn
             .map(|((row, &hypothesis), open)| {
@@ -106,23 +107,17 @@ pub fn sample<M: Steps>(
     found.chunks(samples).map(<[_]>::to_vec).collect()
 }
 
+/// Those of all tokens, row by row, and how many there are in a row.
+pub(super) fn log_probabilities(logits: Tensor<2>) -> (Vec<f32>, usize) {
+    let [_, width] = logits.dims();
+    let data = log_softmax(logits, 1).into_data();
+    (data.iter::<f32>().collect(), width)
+}
+
 impl SampleOptions {
     /// The token at `draw`, from `[0, 1)`, of the distribution; none if no token is possible.
     fn draw(&self, row: &[f32], open: &Open, end: u32, draw: f64) -> Option<Continuation> {
-        let mut ranks: Vec<f64> = row.iter().copied().map(f64::from).collect();
-        self.rules.apply(&mut ranks, open, end);
-        let mut left: Vec<(u32, f64)> = (0..)
-            .zip(ranks)
-            .filter(|&(_, rank)| rank > f64::NEG_INFINITY)
-            .collect();
-        let highest = left
-            .iter()
-            .map(|one| one.1)
-            .fold(f64::NEG_INFINITY, f64::max);
-        for one in &mut left {
-            one.1 = ((one.1 - highest) / self.temperature).exp();
-        }
-        self.filter(&mut left);
+        let left = self.left(row, open, end);
         let total: f64 = left.iter().map(|one| one.1).sum();
         let mut rest = draw * total;
         let chosen = left.iter().find(|one| {
@@ -137,6 +132,26 @@ impl SampleOptions {
             log_probability,
             rank: log_probability,
         })
+    }
+
+    /// The tokens that may be drawn, by id, and how probable they are relative to the most probable one. `row` has the model's
+    /// log-probabilities.
+    pub(super) fn left(&self, row: &[f32], open: &Open, end: u32) -> Vec<(u32, f64)> {
+        let mut ranks: Vec<f64> = row.iter().copied().map(f64::from).collect();
+        self.rules.apply(&mut ranks, open, end);
+        let mut left: Vec<(u32, f64)> = (0..)
+            .zip(ranks)
+            .filter(|&(_, rank)| rank > f64::NEG_INFINITY)
+            .collect();
+        let highest = left
+            .iter()
+            .map(|one| one.1)
+            .fold(f64::NEG_INFINITY, f64::max);
+        for one in &mut left {
+            one.1 = ((one.1 - highest) / self.temperature).exp();
+        }
+        self.filter(&mut left);
+        left
     }
 
     /// Leaves the tokens that may be drawn, the most probable first where order mattered; weights relative to the highest.

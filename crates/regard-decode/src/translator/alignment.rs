@@ -20,7 +20,53 @@ pub struct Alignment {
     pub truncated: bool,
 }
 
+/// Which words of two sentences belong together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WordLinks {
+    /// A word of the source and one of the target, both counted from 0: sorted, none twice.
+    pub links: Vec<(usize, usize)>,
+    /// Whether source or target was longer than the model takes, and cut.
+    pub truncated: bool,
+}
+
 impl Translator {
+    /// Links the words of a source with those of its given translation: each token of the translation with the token of the source
+    /// that it looks at most, in the last decoder layer, and so the words that they are of. Words are what white space parts.
+    ///
+    /// `None` if the model has no cross-attention.
+    ///
+    /// # References
+    ///
+    /// As links are drawn from attention by Garg et al. Jointly Learning to Align and Translate with Transformer Models. 2019.
+    /// <https://arxiv.org/abs/1909.02074>, section 3, before anything is trained for it.
+    pub fn link_words(&self, source: &str, target: &str) -> Option<WordLinks> {
+        let (source, target) = (source.trim(), target.trim());
+        let (sources, targets) = (self.tokenizers.source(), self.tokenizers.target());
+        let mut ids = sources.encode(source);
+        // The decoder reads the start token besides.
+        let most = self.max_positions.map_or(usize::MAX, |most| most - 1);
+        let mut said = targets.encode(target);
+        let truncated = self.truncate(&mut ids) | (said.len() > most);
+        said.truncate(most);
+        let hypothesis = Hypothesis {
+            ids: said,
+            ended: true,
+            ..Hypothesis::default()
+        };
+        let weights = self.attention(&ids, &hypothesis)?;
+        let mut links = Vec::new();
+        if !ids.is_empty() {
+            let words = sources.words(source);
+            let rows = weights.chunks(ids.len() + 1).zip(&hypothesis.ids);
+            for ((row, _), word) in rows.zip(targets.words(target)) {
+                links.push((words[most_attended(&row[..ids.len()])], word));
+            }
+        }
+        links.sort_unstable();
+        links.dedup();
+        Some(WordLinks { links, truncated })
+    }
+
     /// Translates one sentence and tells where each token of the translation looked, in the last decoder layer.
     ///
     /// # Errors

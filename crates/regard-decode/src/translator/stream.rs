@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use burn::tensor::{Device, Tensor, TensorData};
-use regard_kernels::most_probable;
-use regard_nn::{Pass, Seq2Seq, device_id, each_model};
-use regard_text::{SpecialIds, Tokenizer};
+use regard_text::Tokenizer;
 
 use super::Translator;
+use crate::search::GreedySteps;
 
 /// The text of a translation, piece by piece, as greedy search finds its tokens; see [`Translator::stream`].
 pub struct TokenStream<'a> {
@@ -23,8 +21,10 @@ impl Translator {
     ///
     /// # Behaviour
     ///
-    /// - The pieces, one behind the other, are the translation that a beam of 1 finds, whatever `decode.beam` is; nothing else of
-    ///   `[decode]` but the limits of length counts.
+    /// - The pieces, one behind the other, are what [`translate`](Self::translate) finds with a `decode.beam` of 1, by the same
+    ///   rules, bounds and models.
+    /// - `decode.search` and `decode.beam` do not count: which of several hypotheses is the best shows when they are finished.
+    ///   Neither does `decode.replace_unknown`, for the same reason.
     /// - A piece is the text of one token, or of several where one alone is no text: bytes of one character.
     /// - What is not asked for is not computed.
     ///
@@ -39,15 +39,12 @@ impl Translator {
         let ids: Box<dyn Iterator<Item = u32> + Send + '_> = if source.is_empty() {
             Box::new(std::iter::empty())
         } else {
+            let request = self.target_length(source.len()).into();
             let special = self.tokenizers.target().special();
-            let limit = self.target_length(source.len()).most;
+            let rules = self.config.rules(&self.suppressed);
             let source = self.source(&[&source]);
-            let pass = Pass::evaluation();
-            each_model!(&self.model, model => {
-                let memory = model.encode(&source, &pass);
-                let state = model.start(&memory);
-                Box::new(GreedySteps::new(model, (memory, state), special, &self.device).take(limit))
-            })
+            let steps = GreedySteps::new(self.ensemble(), &source, request, (special, rules));
+            Box::new(steps)
         };
         TokenStream {
             ids,
@@ -99,53 +96,5 @@ impl fmt::Debug for TokenStream<'_> {
             .field("said", &self.said)
             .field("told", &self.told)
             .finish_non_exhaustive()
-    }
-}
-
-/// The most probable token at each step, until the end.
-struct GreedySteps<'a, M: Seq2Seq> {
-    model: &'a M,
-    memory: M::Memory,
-    /// `None` once the end was said.
-    state: Option<M::State>,
-    token: u32,
-    end: u32,
-    device: Device,
-}
-
-impl<'a, M: Seq2Seq> GreedySteps<'a, M> {
-    fn new(
-        model: &'a M,
-        (memory, state): (M::Memory, M::State),
-        special: SpecialIds,
-        device: &Device,
-    ) -> Self {
-        Self {
-            model,
-            memory,
-            state: Some(state),
-            token: special.start,
-            end: special.end,
-            device: device.clone(),
-        }
-    }
-}
-
-impl<M: Seq2Seq> Iterator for GreedySteps<'_, M> {
-    type Item = u32;
-
-    fn next(&mut self) -> Option<u32> {
-        let state = self.state.take()?;
-        let data = TensorData::new(vec![device_id(self.token as usize)], [1]);
-        let token = Tensor::from_data(data, &self.device);
-        let pass = Pass::evaluation();
-        let step = self.model.step(token, &self.memory, state, &pass);
-        let (id, _) = most_probable(step.logits, &[None])[0];
-        if id == self.end {
-            return None;
-        }
-        self.state = Some(step.state);
-        self.token = id;
-        Some(id)
     }
 }

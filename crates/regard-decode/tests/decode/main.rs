@@ -3,10 +3,12 @@
 
 mod asked;
 mod beam;
+mod distinct;
 mod ensemble;
 mod files;
 mod hypotheses;
 mod import;
+mod linking;
 mod markov;
 mod options;
 mod oracle;

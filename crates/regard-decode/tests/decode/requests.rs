@@ -1,7 +1,11 @@
 //! What can be asked of a translator besides a translation.
 
 use burn::tensor::Device;
-use regard_decode::{Bundle, DecodeConfig, NBest, SearchKind, TextRequest, Translator};
+use regard_decode::{Bundle, DecodeConfig, NBest, SearchKind, TextRequest, Translator, Utility};
+use regard_eval::bleu::Bleu;
+use regard_eval::chrf::Chrf;
+use regard_eval::metric::{Metric, corpus};
+use regard_eval::references::References;
 use regard_text::corpus::{Example, Pair};
 use regard_text::{TokenizerConfig, TokenizerKind, Tokenizers};
 
@@ -83,13 +87,15 @@ fn what_cannot_be_asked_is_told_with_its_line() {
         let error = translator.answer(&[request], 1).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
-    let sampling = DecodeConfig {
-        search: SearchKind::Sample,
-        ..DecodeConfig::default()
-    };
-    let error = configured(5, 20, sampling).answer(&[asked("a", "", &["b"])], 1);
-    let expected = "line 7: phrases can be asked of `decode.search = \"beam\"` only";
-    assert_eq!(error.unwrap_err().to_string(), expected);
+    for search in [SearchKind::Sample, SearchKind::Gumbel] {
+        let sampling = DecodeConfig {
+            search,
+            ..DecodeConfig::default()
+        };
+        let error = configured(5, 20, sampling).answer(&[asked("a", "", &["b"])], 1);
+        let expected = "line 7: phrases can be asked of `decode.search = \"beam\"` only";
+        assert_eq!(error.unwrap_err().to_string(), expected);
+    }
 }
 
 /// Whatever search adds, the log-probability is the one that reading the tokens gives.
@@ -233,6 +239,58 @@ fn least_risk_chooses_among_the_samples() {
         problem,
         ["samples: expected at least 2 to be compared by `search = \"mbr\"`, got 1"]
     );
+}
+
+/// Each sample against each, as one reads the definition.
+#[test]
+fn least_risk_is_the_best_mean_of_its_utility() {
+    let sampling = DecodeConfig {
+        search: SearchKind::Sample,
+        samples: 12,
+        temperature: 0.7,
+        ..DecodeConfig::default()
+    };
+    let drawn = configured(5, 20, sampling.clone())
+        .n_best(&sources(), 12)
+        .unwrap();
+    let bleu = Bleu::default().with_effective_order(true);
+    let chrf = Chrf::default();
+    let mut choices = Vec::new();
+    for (utility, metric) in [
+        (Utility::Chrf, &chrf as &dyn Metric),
+        (Utility::Bleu, &bleu as &dyn Metric),
+    ] {
+        let config = DecodeConfig {
+            search: SearchKind::Mbr,
+            utility,
+            ..sampling.clone()
+        };
+        let chosen = configured(5, 20, config).n_best(&sources(), 12).unwrap();
+        for (drawn, chosen) in drawn.iter().zip(&chosen) {
+            if drawn.source.is_empty() {
+                continue;
+            }
+            let texts: Vec<&str> = drawn.hypotheses.iter().map(|one| &*one.text).collect();
+            let mean = |text: &str| {
+                let all = texts.iter().map(|other| {
+                    let reference = References::single(std::slice::from_ref(other));
+                    corpus(metric, &[text], &reference).unwrap().score
+                });
+                all.sum::<f64>() / texts.len() as f64
+            };
+            let best = texts.iter().map(|text| mean(text)).fold(0.0, f64::max);
+            for one in &chosen.hypotheses {
+                let difference = one.found.score - mean(&one.text);
+                assert!(difference.abs() < 1e-9, "{utility:?}: {difference}");
+            }
+            assert!((chosen.hypotheses[0].found.score - best).abs() < 1e-9);
+        }
+        let texts = chosen
+            .into_iter()
+            .map(|line| line.hypotheses[0].text.clone());
+        choices.push(texts.collect::<Vec<_>>());
+    }
+    assert_ne!(choices[0], choices[1], "the utility matters");
 }
 
 #[test]

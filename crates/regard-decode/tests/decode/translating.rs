@@ -3,7 +3,9 @@
 use std::thread;
 
 use burn::tensor::Device;
-use regard_decode::{Bundle, BundleConfig, DecodeConfig, NBest, TokenStream, Translator};
+use regard_decode::{
+    Bundle, BundleConfig, DecodeConfig, NBest, SearchKind, TokenStream, Translator,
+};
 use regard_nn::{Init, ModelConfig, RnnConfig, TransformerConfig, Tying};
 use regard_text::corpus::Pair;
 use regard_text::{TokenizerConfig, TokenizerKind, Tokenizers};
@@ -108,7 +110,7 @@ fn a_hypothesis_looks_where_its_alignment_says() {
 }
 
 /// Random weights say anything, halves of characters among it.
-fn speaker(kind: TokenizerKind, model: &ModelConfig, seed: u64) -> Translator {
+pub(crate) fn speaker(kind: TokenizerKind, model: &ModelConfig, seed: u64) -> Translator {
     let device = Device::flex();
     let tokenizer = TokenizerConfig {
         kind,
@@ -172,13 +174,119 @@ fn pieces_of_a_stream_are_the_greedy_translation() {
     assert!(pieces > 100, "only {pieces} pieces");
 }
 
+/// What `translate` finds with a beam of 1, for every key that matters there.
 #[test]
-fn a_stream_is_greedy_whatever_the_beam_and_tells_of_cuts() {
+fn a_stream_obeys_what_greedy_search_obeys() {
+    let plain = DecodeConfig::default();
+    let rules = [
+        DecodeConfig {
+            suppress: vec!["▁a".into(), "▁c".into(), "<unk>".into()],
+            ..plain.clone()
+        },
+        DecodeConfig {
+            suppress: vec!["</s>".into()],
+            max_target_length: 4,
+            ..plain.clone()
+        },
+        DecodeConfig {
+            no_repeat_ngram: 1,
+            ..plain.clone()
+        },
+        DecodeConfig {
+            no_repeat_ngram: 2,
+            ..plain.clone()
+        },
+        DecodeConfig {
+            repetition_penalty: 3.0,
+            ..plain.clone()
+        },
+        DecodeConfig {
+            repetition_penalty: 0.3,
+            ..plain.clone()
+        },
+        DecodeConfig {
+            end_bias: 4.0,
+            ..plain.clone()
+        },
+        DecodeConfig {
+            end_bias: -4.0,
+            ..plain.clone()
+        },
+        DecodeConfig {
+            min_target_length: 7,
+            ..plain.clone()
+        },
+        DecodeConfig {
+            min_target_ratio: 1.5,
+            max_target_ratio: 1.6,
+            max_target_extra: 1,
+            ..plain.clone()
+        },
+        DecodeConfig {
+            max_target_length: 2,
+            ..plain.clone()
+        },
+        DecodeConfig {
+            max_source_length: 3,
+            ..plain.clone()
+        },
+        DecodeConfig {
+            no_repeat_ngram: 2,
+            repetition_penalty: 1.5,
+            end_bias: 1.0,
+            suppress: vec!["▁b".into()],
+            min_target_length: 2,
+            ..plain.clone()
+        },
+    ];
+    let mut changed = Vec::new();
+    for seed in [5, 6, 8] {
+        let told = |translator: &Translator| -> Vec<String> {
+            let stream = |source: &String| translator.stream(source).collect();
+            sources().iter().map(stream).collect()
+        };
+        let free = told(&translator(seed, 20));
+        for (i, config) in rules.iter().enumerate() {
+            let translator = configured(seed, 20, config.clone());
+            let expected = translator.translate_batch(&sources()).unwrap();
+            let found = told(&translator);
+            for (found, expected) in found.iter().zip(&expected) {
+                assert_eq!(*found, expected.text, "{config:?}");
+            }
+            changed.extend((found != free).then_some(i));
+        }
+        // A second model is asked, too.
+        let both = translator(seed, 20)
+            .with_member(crate::scoring::bundle(seed + 1, 20, plain.clone()))
+            .unwrap();
+        let expected = both.translate_batch(&sources()).unwrap();
+        let expected = expected.into_iter().map(|line| line.text);
+        assert_eq!(told(&both), expected.collect::<Vec<_>>());
+    }
+    for (i, config) in rules.iter().enumerate() {
+        assert!(changed.contains(&i), "{config:?} changes nothing");
+    }
+}
+
+#[test]
+fn a_stream_is_greedy_whatever_the_search_and_tells_of_cuts() {
     let greedy = translator(5, 20);
     let wide = translator(5, 20).with_beam(Some(5), None).unwrap();
+    let drawing = |search| {
+        let config = DecodeConfig {
+            search,
+            samples: 4,
+            replace_unknown: true,
+            ..DecodeConfig::default()
+        };
+        configured(5, 20, config)
+    };
+    let others = [SearchKind::Sample, SearchKind::Gumbel, SearchKind::Mbr].map(drawing);
     for source in sources() {
-        let [one, other] = [&greedy, &wide].map(|translator| translator.stream(&source));
-        assert_eq!(one.collect::<String>(), other.collect::<String>());
+        let expected: String = greedy.stream(&source).collect();
+        for other in others.iter().chain([&wide]) {
+            assert_eq!(other.stream(&source).collect::<String>(), expected);
+        }
     }
     assert!(!greedy.stream("a b").truncated());
     let narrow = translator(3, 6);

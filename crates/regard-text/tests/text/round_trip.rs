@@ -54,6 +54,33 @@ proptest! {
     }
 
     #[test]
+    fn the_pieces_of_a_word_are_the_word(text in known_text(), space in "[ \t]{1,3}") {
+        let spaced = text.replace(' ', &space);
+        for (kind, tokenizer) in SPELLERS.iter() {
+            // Bytes say every space.
+            let text = if *kind == TokenizerKind::Byte { &text } else { &spaced };
+            let ids = tokenizer.encode(text);
+            let words = tokenizer.words(text);
+            prop_assert_eq!(ids.len(), words.len());
+            prop_assert!(words.is_sorted());
+            for (number, word) in text.split_whitespace().enumerate() {
+                let own = ids.iter().zip(&words).filter(|one| *one.1 == number);
+                let own: Vec<u32> = own.map(|one| *one.0).collect();
+                let said = tokenizer.decode(&own);
+                prop_assert_eq!(said.trim(), word, "{:?}: {:?}", kind, words);
+            }
+        }
+        // Those that may not know a word have a piece of it all the same.
+        for tokenizer in ALL.iter() {
+            let words = tokenizer.words(&spaced);
+            prop_assert!(words.is_sorted());
+            for number in 0..spaced.split_whitespace().count() {
+                prop_assert!(words.contains(&number), "{}: {:?}", spaced, words);
+            }
+        }
+    }
+
+    #[test]
     fn encoding_what_was_decoded_changes_nothing_more(text in known_text()) {
         for (kind, tokenizer) in SPELLERS.iter() {
             let ids = tokenizer.encode(&text);

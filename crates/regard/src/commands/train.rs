@@ -1,6 +1,5 @@
 //! `regard train`
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +9,7 @@ use regard_train::{Outcome, train};
 
 use crate::cli::{Arguments, TrainOptions};
 use crate::commands::progress::Bar;
-use crate::commands::{held_out, load_config};
+use crate::commands::{default_run, held_out, load_config};
 use crate::output::complain;
 use crate::{dashboard, device};
 
@@ -20,7 +19,10 @@ pub(crate) fn run(options: &TrainOptions, arguments: &Arguments) -> Result<ExitC
     }
     let device = device::named(&arguments.device)?;
     let config = load_config(&options.config, &options.set, arguments)?;
-    let run = options.run.clone().unwrap_or_else(|| default_run(options));
+    let run = options
+        .run
+        .clone()
+        .unwrap_or_else(|| default_run(&options.config));
     let stop = stop_on_signal()?;
 
     let train_options = regard_train::TrainOptions {
@@ -65,11 +67,6 @@ pub(crate) fn run(options: &TrainOptions, arguments: &Arguments) -> Result<ExitC
         Outcome::Finished => held_out::report(&run, &config.data, arguments)?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// `runs/` and the name of the configuration.
-fn default_run(options: &TrainOptions) -> PathBuf {
-    PathBuf::from("runs").join(options.config.file_stem().unwrap_or_default())
 }
 
 /// Set by the first signal to end; a second one ends the process at once.

@@ -140,6 +140,7 @@ fn keys_can_be_replaced_for_one_translation() {
     assert_eq!(translate(&worked), drawn("3"));
 
     for (set, problem) in [
+        ("decode.utility=ter", "unknown variant `ter`"),
         (
             "decode.beem=4",
             "`decode.beem`: unknown key; did you mean `beam`?",
@@ -176,6 +177,35 @@ fn keys_can_be_replaced_for_one_translation() {
         ran.fails(&["error: ", problem]);
         assert_eq!(ran.stdout, "", "{set}");
     }
+}
+
+#[test]
+fn what_is_drawn_may_be_distinct_or_compared() {
+    let place = Place::with_run();
+    let translate = |flags: &[&str]| {
+        let arguments = [&["translate", "runs/tiny"], flags].concat();
+        place.run_on(&arguments, LINES).succeeds()
+    };
+    let distinct = ["--set=decode.search=gumbel", "--set=decode.samples=5"];
+    let all = [&distinct[..], &["--n-best", "5", "--seed", "3"]].concat();
+    let drawn = translate(&all);
+    let numbers: Vec<&str> = drawn
+        .lines()
+        .map(|line| line.split(' ').next().unwrap())
+        .collect();
+    let expected = ["0", "1", "2", "3", "4"].map(|number| {
+        let times = if number == "2" { 1 } else { 5 };
+        vec![number; times]
+    });
+    assert_eq!(numbers, expected.concat(), "{drawn}");
+    let workers = ["--workers=2", "--threads=2"];
+    assert_eq!(translate(&[&all[..], &workers].concat()), drawn);
+    let risk = ["--set=decode.search=mbr", "--set=decode.samples=8"];
+    let [chrf, bleu] = ["chrf", "bleu"].map(|utility| {
+        let utility = format!("--set=decode.utility={utility}");
+        translate(&[&risk[..], &["--json", &utility]].concat())
+    });
+    assert_ne!(chrf, bleu);
 }
 
 #[test]
