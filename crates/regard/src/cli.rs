@@ -175,7 +175,7 @@ pub(crate) struct TranslateOptions {
     /// memory
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = at_least_one)]
     pub(crate) workers: usize,
-    /// Write the N best translations of each line, at most as many as `--beam`: LINE ||| TEXT ||| LOG-PROBABILITY ||| SCORE, with
+    /// Write the N best translations of each line, at most as many as `--beam`, or as are drawn: LINE ||| TEXT ||| LOG-PROBABILITY ||| SCORE, with
     /// lines counted from 0
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) n_best: Option<usize>,
