@@ -226,12 +226,11 @@ pub fn maxout(x: Tensor<2>) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
 
     const POINTS: [f32; 5] = [-3.0, -1.0, 0.0, 0.5, 2.0];
 
     fn check(f: fn(Tensor<1>) -> Tensor<1>, values: [f64; 5], slopes: [f64; 5]) {
-        let x = Tensor::<1>::from_floats(POINTS, &Device::flex().autodiff()).require_grad();
+        let x = Tensor::<1>::from_floats(POINTS, &crate::test_device().autodiff()).require_grad();
         let y = f(x.clone());
         let gradient = x.grad(&y.clone().sum().backward()).unwrap();
         for (got, expected) in [(y.inner(), values), (gradient, slopes)] {
@@ -301,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_first_of_equal_ones_takes_the_gradient() {
-        let device = Device::flex().autodiff();
+        let device = crate::test_device().autodiff();
         let x = Tensor::<2>::from_floats([[3.0, 3.0, 1.0, 2.0]], &device).require_grad();
         let gradient = x.grad(&maxout(x.clone()).sum().backward()).unwrap();
         assert_eq!(
@@ -313,6 +312,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "gated: expected rows [gate | value] of an even width, got 3")]
     fn a_width_without_halves() {
-        gated(Tensor::zeros([2, 3], &Device::flex()), Gate::Silu);
+        gated(Tensor::zeros([2, 3], &crate::test_device()), Gate::Silu);
     }
 }

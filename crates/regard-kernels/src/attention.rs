@@ -5,7 +5,8 @@ use burn::tensor::Tensor;
 #[cfg(feature = "flex")]
 use crate::flex::{AttentionOp, Heads, Operand, apply};
 use crate::heads::{group_queries, join_heads, key_heads, split_heads};
-use crate::{AttentionMask, BLOCKED, Draws, Normalizer, dropout};
+use crate::precision::{of_type, wide};
+use crate::{AttentionMask, BLOCKED, Draws, Normalizer, dropout, product};
 
 /// How attention is to be computed; [`new`](Self::new) gives the plain form.
 #[derive(Clone, Debug)]
@@ -154,7 +155,7 @@ pub fn attention(
     let scale = options.scale.unwrap_or(1.0 / (width as f64).sqrt());
     // The scale goes on the queries: T * K numbers instead of T * S.
     let query = group_queries(query * scale, n_heads, key_heads); // [B, H_kv, G T, K]
-    let scores = query.matmul(split_heads(key, key_heads).swap_dims(2, 3)); // [B, H_kv, G T, S]
+    let scores = product(query, split_heads(key, key_heads).swap_dims(2, 3)); // [B, H_kv, G T, S]
     mix(
         scores.reshape([batch, n_heads, t, s]),
         value,
@@ -229,6 +230,7 @@ fn mix(
     key_heads: usize,
     mut options: AttentionOptions,
 ) -> AttentionOutput {
+    let scores = wide(scores);
     let scores = match options.bias.take() {
         Some(bias) => scores + bias,
         None => scores,
@@ -298,7 +300,7 @@ pub fn attention_from_weights(
         None => weights.clone(),
     };
     AttentionOutput {
-        context: weighted_mean(dropped, value, key_heads),
+        context: weighted_mean(of_type(dropped, value.dtype()), value, key_heads),
         weights: options.weights.then_some(weights),
     }
 }
@@ -363,9 +365,8 @@ fn weighted_mean(weights: Tensor<4>, value: Tensor<3>, key_heads: usize) -> Tens
     let groups = n_heads / key_heads;
     let value = split_heads(value, key_heads); // [B, H_kv, S, K_v]
     let width = value.dims()[3];
-    let context = weights
-        .reshape([batch, key_heads, groups * t, s])
-        .matmul(value); // [B, H_kv, G T, K_v]
+    let weights = weights.reshape([batch, key_heads, groups * t, s]);
+    let context = product(weights, value); // [B, H_kv, G T, K_v]
     join_heads(context.reshape([batch, n_heads, t, width]))
 }
 
@@ -610,7 +611,7 @@ mod tests {
 
     #[test]
     fn rows_sum_to_one_and_blocked_keys_get_exactly_zero() {
-        let device = Device::flex();
+        let device = crate::test_device();
         let mask = AttentionMask::causal().and(AttentionMask::key_lengths(vec![5, 3]));
         let [q, k, v] = [0.1, 0.2, 0.3].map(|phase| formula([2, 5, 6], phase, &device));
         let weights = attention(q, k, v, options(2, mask.clone()))
@@ -628,7 +629,7 @@ mod tests {
 
     #[test]
     fn a_blocked_key_cannot_change_the_context() {
-        let device = Device::flex();
+        let device = crate::test_device();
         let [q, k, v] = [0.1, 0.2, 0.3].map(|phase| formula([1, 3, 4], phase, &device));
         let mask = AttentionMask::key_lengths(vec![2]);
         let run = |k, v| {
@@ -642,7 +643,7 @@ mod tests {
 
     #[test]
     fn a_fully_blocked_row_gives_zeros_and_finite_gradients() {
-        let device = Device::flex().autodiff();
+        let device = crate::test_device().autodiff();
         let [q, k, v] =
             [0.1, 0.2, 0.3].map(|phase| formula([2, 3, 4], phase, &device).require_grad());
         let mask = AttentionMask::key_lengths(vec![0, 3]);
@@ -658,7 +659,7 @@ mod tests {
 
     #[test]
     fn large_scores_stay_finite() {
-        let device = Device::flex();
+        let device = crate::test_device();
         let [q, k, v] = [0.1, 0.2, 0.3].map(|phase| formula([1, 3, 4], phase, &device) * 200.0);
         let context = attention(q, k, v, options(1, AttentionMask::causal())).context;
         assert!(context.into_data().iter::<f32>().all(f32::is_finite));
@@ -669,7 +670,7 @@ mod tests {
         expected = "cross_attention: expected keys and values side by side, [B, S, 2 H_kv K], got a width of 5"
     )]
     fn keys_wider_than_values() {
-        let x = |width| Tensor::<3>::zeros([1, 2, width], &Device::flex());
+        let x = |width| Tensor::<3>::zeros([1, 2, width], &crate::test_device());
         cross_attention(x(2), x(5), AttentionOptions::new(1));
     }
 
@@ -678,7 +679,7 @@ mod tests {
         expected = "attention_from_weights: expected weights [B, H, T, S] and values [B, S, H_kv K_v] with H = 2 and H_kv = 2, got [1, 2, 1, 3] and [1, 4, 2]"
     )]
     fn weights_of_other_keys() {
-        let device = Device::flex();
+        let device = crate::test_device();
         let weights = Tensor::zeros([1, 2, 1, 3], &device);
         let value = Tensor::zeros([1, 4, 2], &device);
         attention_from_weights(weights, value, 2, AttentionOptions::new(2));
@@ -686,7 +687,7 @@ mod tests {
 
     #[test]
     fn weights_handed_back_are_those_before_dropout() {
-        let device = Device::flex();
+        let device = crate::test_device();
         let [q, k, v] = [0.1, 0.2, 0.3].map(|phase| formula([1, 3, 4], phase, &device));
         let draws = Draws {
             key: Key::new(0),

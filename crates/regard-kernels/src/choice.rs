@@ -185,14 +185,17 @@ mod tests {
     use super::*;
     use crate::Key;
     use crate::flex::tests::COMPOSED;
-    use burn::tensor::{Device, TensorData};
+    use burn::tensor::TensorData;
 
     fn logits(rows: usize, classes: usize, largest: f64) -> Tensor<2> {
         let key = Key::new(3);
         let values: Vec<f32> = (0..(rows * classes) as u64)
             .map(|i| (largest * (2.0 * key.uniform(i) - 1.0)) as f32)
             .collect();
-        Tensor::from_data(TensorData::new(values, [rows, classes]), &Device::flex())
+        Tensor::from_data(
+            TensorData::new(values, [rows, classes]),
+            &crate::test_device(),
+        )
     }
 
     fn composed(logits: Tensor<2>, barred: &[Option<u32>]) -> Vec<(u32, f64)> {
@@ -233,7 +236,8 @@ mod tests {
             for place in places {
                 values[place] = 1.5;
             }
-            let logits = Tensor::<1>::from_floats(values.as_slice(), &Device::flex()).unsqueeze();
+            let logits =
+                Tensor::<1>::from_floats(values.as_slice(), &crate::test_device()).unsqueeze();
             let choose = |barred| most_probable(Tensor::clone(&logits), &[barred])[0].0 as usize;
             assert_eq!(choose(None), places[0]);
             assert_eq!(choose(Some(places[0] as u32)), places[1]);
@@ -314,7 +318,7 @@ mod tests {
         for place in [3, 17, 18, 33, 49] {
             values[place] = 1.5;
         }
-        let logits = Tensor::<1>::from_floats(values.as_slice(), &Device::flex()).unsqueeze();
+        let logits = Tensor::<1>::from_floats(values.as_slice(), &crate::test_device()).unsqueeze();
         let choose = |k, barred| {
             let chosen = k_most_probable(Tensor::clone(&logits), k, &[barred]);
             chosen[0]
@@ -332,7 +336,7 @@ mod tests {
     fn impossible_classes_are_never_taken() {
         let (low, nan) = (f32::NEG_INFINITY, f32::NAN);
         let rows = [[low, 2.0, low, 2.0], [low; 4], [low, low, low, 1.0]];
-        let logits = Tensor::<2>::from_floats(rows, &Device::flex());
+        let logits = Tensor::<2>::from_floats(rows, &crate::test_device());
         for choose in [k_most_probable, composed_k] {
             let chosen = choose(logits.clone(), 3, &[None, None, Some(3)]);
             assert_eq!(chosen[0].len(), 2);
@@ -342,7 +346,7 @@ mod tests {
             }
             assert_eq!(chosen[1..], [[], []]);
         }
-        let logits = Tensor::<2>::from_floats([[nan, nan, 1.0]], &Device::flex());
+        let logits = Tensor::<2>::from_floats([[nan, nan, 1.0]], &crate::test_device());
         assert!(
             k_most_probable(logits, 3, &[None])[0]
                 .iter()

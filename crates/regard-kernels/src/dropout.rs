@@ -7,9 +7,11 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::Key;
+use crate::devices::is_gpu;
+use crate::precision::of_type;
 
 /// Where the draws of one dropout come from.
 #[derive(Clone, Copy, Debug)]
@@ -48,15 +50,60 @@ pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, draws: Draws) -> Tensor<D> 
         return crate::flex::apply(crate::flex::DropoutOp { p, draws }, [operand]);
     }
     let shape = x.dims();
-    let mut mask = vec![1.0; shape.iter().product()];
-    if !mask.is_empty() {
-        let rows = DropoutRows::new(&shape, p, draws);
-        for (row, values) in mask.chunks_exact_mut(shape[D - 1]).enumerate() {
-            rows.row(row).apply(0, values);
-        }
+    if shape.contains(&0) {
+        return x;
     }
+    let rows = DropoutRows::new(&shape, p, draws);
+    let factors = factors(&x, shape[D - 1], |row| rows.row(row));
+    x * factors.reshape(shape)
+}
+
+/// By what the elements of `x` are multiplied, `[rows, width]`, in its type; `row` says the draws of a row. A GPU computes them
+/// itself: what crosses over are two numbers a row.
+fn factors<const D: usize>(
+    x: &Tensor<D>,
+    width: usize,
+    row: impl Fn(usize) -> DropoutRow,
+) -> Tensor<2> {
+    let count = x.shape().num_elements() / width;
     let like = (&x.device(), x.dtype());
-    x * Tensor::from_data(TensorData::new(mask, shape), like)
+    if is_gpu(&x.device()) {
+        let rows: Vec<DropoutRow> = (0..count).map(row).collect();
+        return of_type(device_factors(&rows, width, &x.device()), x.dtype());
+    }
+    let mut factors = vec![1.0; count * width];
+    for (number, values) in factors.chunks_exact_mut(width).enumerate() {
+        row(number).apply(0, values);
+    }
+    Tensor::from_data(TensorData::new(factors, [count, width]), like)
+}
+
+/// [`DropoutRow::factor`] of every row and element, by operations on whole numbers of 32 bits with a sign: products and sums
+/// wrap around as those without one do, shifts need their copies of the sign taken off, and comparing needs its bit turned.
+fn device_factors(rows: &[DropoutRow], width: usize, device: &Device) -> Tensor<2> {
+    let (Some(one), count) = (rows.first(), rows.len()) else {
+        return Tensor::ones([0, width], device);
+    };
+    let numbers = |part: usize| {
+        let bits: Vec<i32> = rows.iter().map(|row| row.key[part].cast_signed()).collect();
+        Tensor::<2, Int>::from_data(TensorData::new(bits, [count, 1]), (device, DType::I32))
+    };
+    let columns = i64::try_from(width).expect("rows are shorter than 2^31");
+    let element = Tensor::<1, Int>::arange(0..columns, (device, DType::I32)).unsqueeze::<2>();
+    let shifted = |z: &Tensor<2, Int>, bits: i32| {
+        let z = z.clone().bitwise_right_shift_scalar(bits);
+        z.bitwise_and_scalar((u32::MAX >> bits).cast_signed())
+    };
+    let z = numbers(0) + element * 0x9e37_79b9_u32.cast_signed();
+    let z = z.bitwise_xor(numbers(1).expand([count, width]));
+    let z = z.clone().bitwise_xor(shifted(&z, 16)) * 0x21f0_aaad_u32.cast_signed();
+    let z = z.clone().bitwise_xor(shifted(&z, 15)) * 0x735a_2d97_u32.cast_signed();
+    let sign = i32::MIN;
+    let dropped = z
+        .bitwise_xor_scalar(sign)
+        .lower_elem(one.threshold.cast_signed() ^ sign);
+    let kept = Tensor::full([count, width], one.kept, device);
+    kept.mask_fill(dropped, 0.0)
 }
 
 /// A dropout of rows that belong to sequences: those of one example behind those of another, with or without padding.
@@ -102,15 +149,12 @@ pub fn dropout_rows(x: Tensor<2>, dropout: &RowDropout) -> Tensor<2> {
     if let Some(operand) = crate::flex::Operand::new(&x) {
         return crate::flex::apply(crate::flex::RowDropoutOp(dropout.clone()), [operand]);
     }
-    let mut mask = vec![1.0; shape[0] * shape[1]];
-    if !mask.is_empty() {
-        let rows = dropout.rows();
-        for (row, values) in mask.chunks_exact_mut(shape[1]).enumerate() {
-            rows.row(row).apply(0, values);
-        }
+    if shape.contains(&0) {
+        return x;
     }
-    let like = (&x.device(), x.dtype());
-    x * Tensor::from_data(TensorData::new(mask, shape), like)
+    let rows = dropout.rows();
+    let factors = factors(&x, shape[1], |row| rows.row(row));
+    x * factors
 }
 
 impl RowDropout {
@@ -270,7 +314,6 @@ pub(crate) fn row_key(row: usize, outer: &[usize], draws: Draws) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{DType, Device};
 
     fn draws(first_row: u64) -> Draws {
         Draws {
@@ -304,6 +347,22 @@ mod tests {
     }
 
     #[test]
+    fn a_device_draws_what_the_host_does() {
+        let width = 37;
+        let shape = [4, 3, width];
+        for p in [0.1, 0.5, 0.9] {
+            let rows = DropoutRows::new(&shape, p, draws(2));
+            let rows: Vec<DropoutRow> = (0..12).map(|number| rows.row(number)).collect();
+            let factors = device_factors(&rows, width, &crate::test_device()).into_data();
+            let expected: Vec<f32> = rows
+                .iter()
+                .flat_map(|row| (0..width).map(|i| row.factor(i)))
+                .collect();
+            assert_eq!(factors.as_slice::<f32>().unwrap(), expected, "p = {p}");
+        }
+    }
+
+    #[test]
     fn a_row_by_itself_has_the_draws_of_the_whole() {
         let shape = [2, 3, 5, 7];
         let rows = DropoutRows::new(&shape, 0.3, draws(4));
@@ -321,7 +380,7 @@ mod tests {
 
     #[test]
     fn nothing_has_nothing_to_drop() {
-        let device = Device::flex();
+        let device = crate::test_device();
         for shape in [[2, 3, 0], [2, 0, 3], [0, 2, 3]] {
             let x = dropout(Tensor::<3>::zeros(shape, &device), 0.5, draws(0));
             assert_eq!(x.dims(), shape);
@@ -332,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_number_keeps_its_type() {
-        let ones = |dtype| Tensor::<2>::ones([5, 7], (&Device::flex(), dtype));
+        let ones = |dtype| Tensor::<2>::ones([5, 7], (&crate::test_device(), dtype));
         let [single, double] = [DType::F32, DType::F64].map(|t| dropout(ones(t), 0.5, draws(0)));
         assert_eq!(double.dtype(), DType::F64);
         assert_eq!(double.cast(DType::F32).into_data(), single.into_data());
@@ -355,7 +414,7 @@ mod tests {
 
     #[test]
     fn the_mean_is_kept() {
-        let ones = Tensor::<3>::ones([50, 20, 100], &Device::flex());
+        let ones = Tensor::<3>::ones([50, 20, 100], &crate::test_device());
         let values = dropout(ones, 0.2, draws(0)).into_data();
         let values = values.as_slice::<f32>().unwrap();
         assert!(values.iter().all(|&v| v == 0.0 || (v - 1.25).abs() < 1e-6));

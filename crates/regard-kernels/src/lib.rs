@@ -17,6 +17,7 @@
 mod activation;
 mod attention;
 mod choice;
+mod devices;
 mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
@@ -31,6 +32,8 @@ mod noise;
 mod norm;
 mod normalizer;
 mod optimizer;
+mod precision;
+mod product;
 mod profile;
 mod r_drop;
 mod random;
@@ -47,6 +50,9 @@ pub use attention::{
     attention_weights, cross_attention, self_attention,
 };
 pub use choice::{k_most_probable, log_probabilities_at, most_probable};
+pub use devices::{
+    Backend, DeviceError, FoundDevice, device, device_of_environment, devices, found_devices,
+};
 pub use dropout::{Draws, DropoutRow, RowDropout, dropout, dropout_rows};
 pub use graph::Graph;
 pub use heads::{join_heads, key_heads, split_heads};
@@ -62,6 +68,7 @@ pub use optimizer::{
     AdafactorStep, AdamStep, LionStep, SecondMoment, SgdStep, adafactor, adam, lion,
     moving_average, sgd, sum_of_squares,
 };
+pub use product::product;
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
 pub use r_drop::linear_r_drop;
 pub use random::Key;
@@ -74,3 +81,9 @@ pub use rows::{cut_rows, pack_rows, unpack_rows};
 pub use scattered::{Origins, scattered_attention};
 pub use sequences::Sequences;
 pub use step::write_positions;
+
+/// Where the tests compute, but those of operations of one backend.
+#[cfg(test)]
+fn test_device() -> burn::tensor::Device {
+    device_of_environment().unwrap()
+}

@@ -2,13 +2,15 @@
 
 use burn::tensor::{Int, Tensor, activation};
 
-use crate::{RowDropout, dropout_rows};
+use crate::precision::of_type;
+use crate::{RowDropout, dropout_rows, product};
 
 /// `y = x W + b`, over the rows of a matrix.
 ///
 /// # Shapes
 ///
-/// `x: [N, D_in]`, `weight: [D_in, D_out]`, `bias: [D_out]`, result `[N, D_out]`. `weight` may be a transposed view.
+/// `x: [N, D_in]`, `weight: [D_in, D_out]`, `bias: [D_out]`, result `[N, D_out]`. `weight` may be a transposed view. The product
+/// is computed in the float type of `x`; weight and bias may be of another.
 ///
 /// # Panics
 ///
@@ -52,9 +54,10 @@ fn activated(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, relu: boo
             return y;
         }
     }
-    let y = x.matmul(weight);
+    let dtype = x.dtype();
+    let y = product(x, of_type(weight, dtype));
     let y = match bias {
-        Some(bias) => y + bias.unsqueeze(),
+        Some(bias) => y + of_type(bias, dtype).unsqueeze(),
         None => y,
     };
     if relu { activation::relu(y) } else { y }
@@ -217,11 +220,10 @@ pub fn embedding(weight: Tensor<2>, ids: Tensor<1, Int>, scale: f64) -> Tensor<2
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
 
     #[test]
     fn linear_of_hand_computed_values() {
-        let device = Device::flex();
+        let device = crate::test_device();
         let x = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0]], &device);
         let weight = Tensor::<2>::from_floats([[1.0, 0.0, 2.0], [0.0, 1.0, 3.0]], &device);
         let bias = Tensor::<1>::from_floats([10.0, 20.0, 30.0], &device);
@@ -235,7 +237,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "linear: expected rows of width 3, got 2")]
     fn linear_names_the_widths_that_differ() {
-        let device = Device::flex();
+        let device = crate::test_device();
         linear(
             Tensor::zeros([1, 2], &device),
             Tensor::zeros([3, 1], &device),
@@ -245,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_gradient_of_an_embedding_row_is_the_sum_over_its_uses() {
-        let device = Device::flex().autodiff();
+        let device = crate::test_device().autodiff();
         let weight = Tensor::<2>::ones([3, 2], &device).require_grad();
         let ids = Tensor::<1, Int>::from_ints([2, 0, 2], &device);
         let y = embedding(weight.clone(), ids, 1.0);

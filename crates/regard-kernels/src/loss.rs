@@ -3,6 +3,7 @@
 use burn::tensor::{Int, Tensor};
 
 use crate::linear;
+use crate::precision::wide;
 
 /// Two sums over the rows, in nats; dividing by the number of rows is left to whoever knows all rows of a step.
 #[derive(Clone, Debug)]
@@ -66,7 +67,7 @@ pub fn linear_cross_entropy(
             return CrossEntropy::of_sums(sums);
         }
     }
-    let logits = linear(hidden, weight, bias); // [N, V]
+    let logits = wide(linear(hidden, weight, bias)); // [N, V]
     let shift = logits.clone().detach().max_dim(1);
     let logits = logits - shift;
     let normaliser = logits.clone().exp().sum_dim(1).log(); // [N, 1]
@@ -129,11 +130,10 @@ pub(crate) fn host_targets(targets: Tensor<1, Int>) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
 
     #[test]
     fn equal_logits_cost_the_logarithm_of_the_number_of_classes() {
-        let device = Device::flex().autodiff();
+        let device = crate::test_device().autodiff();
         let loss = linear_cross_entropy(
             Tensor::zeros([3, 2], &device),
             Tensor::ones([2, 7], &device),
@@ -150,7 +150,7 @@ mod tests {
     fn hand_computed_smoothing() {
         // z = [0, ln 3]: log-probabilities -ln 4 and ln 3 - ln 4. With a = 0.2 and target 1 the objective is
         // -(0.9 (ln 3 - ln 4) + 0.1 (-ln 4)).
-        let device = Device::flex();
+        let device = crate::test_device();
         let loss = linear_cross_entropy(
             Tensor::from_floats([[1.0]], &device),
             Tensor::from_floats([[0.0, 3_f32.ln()]], &device),
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_gradient_of_the_bias_is_probability_minus_smoothed_target() {
-        let device = Device::flex().autodiff();
+        let device = crate::test_device().autodiff();
         let bias = Tensor::<1>::from_floats([0.0, 3_f32.ln()], &device).require_grad();
         let loss = linear_cross_entropy(
             Tensor::zeros([1, 1], &device),
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn large_logits_stay_finite() {
-        let device = Device::flex();
+        let device = crate::test_device();
         let loss = linear_cross_entropy(
             Tensor::from_floats([[1e4]], &device),
             Tensor::from_floats([[1.0, -1.0]], &device),

@@ -387,7 +387,7 @@ mod tests {
 
     #[test]
     fn every_rule_and_every_pair_of_rules_blocks_what_it_says() {
-        let device = Device::flex();
+        let device = crate::test_device();
         for (a, rule_a) in rules() {
             for (b, rule_b) in rules() {
                 let clash = a.blocks.is_some() && b.blocks.is_some() && a.blocks != b.blocks;
@@ -440,7 +440,7 @@ mod tests {
 
     #[test]
     fn a_tensor_has_no_axis_that_no_rule_needs() {
-        let device = Device::flex();
+        let device = crate::test_device();
         let dims = |mask: AttentionMask| mask.to_tensor(2, [3, 5], &device).map(|m| m.dims());
         assert_eq!(dims(AttentionMask::none()), None);
         assert_eq!(dims(AttentionMask::key_lengths(vec![5, 7])), None);
@@ -474,7 +474,7 @@ mod tests {
 
     #[test]
     fn without_rows_queries_or_keys_there_is_nothing_to_block() {
-        let device = Device::flex();
+        let device = crate::test_device();
         let lengths = AttentionMask::key_lengths;
         for (mask, rows, sizes) in [
             (lengths(vec![1, 0]), 2, [0, 3]),

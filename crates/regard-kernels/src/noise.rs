@@ -69,7 +69,7 @@ mod tests {
 
     fn draw<const D: usize>(shape: [usize; D], first_row: u64) -> Tensor<D> {
         let key = Key::new(3);
-        gumbel(shape, Draws { key, first_row }, &Device::flex())
+        gumbel(shape, Draws { key, first_row }, &crate::test_device())
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use burn::tensor::Tensor;
 
+use crate::precision::{of_type, wide};
+
 /// `y = (x - mean(x)) / sqrt(var(x) + epsilon) * weight + bias`, each row by itself.
 ///
 /// # Shapes
@@ -44,7 +46,9 @@ pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64
     if let Some(y) = fused(&x, &weight, Some(&bias), epsilon) {
         return y;
     }
-    burn::tensor::module::layer_norm(x, weight, Some(bias), epsilon)
+    let dtype = x.dtype();
+    let y = burn::tensor::module::layer_norm(wide(x), weight, Some(bias), epsilon);
+    of_type(y, dtype)
 }
 
 /// `y = x / sqrt(mean(x^2) + epsilon) * weight`, each row by itself: layer norm without the mean and without a bias.
@@ -87,8 +91,12 @@ pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
     if let Some(y) = fused(&x, &weight, None, epsilon) {
         return y;
     }
+    let (dtype, x) = (x.dtype(), wide(x));
     let mean_square = x.clone().square().mean_dim(1); // [N, 1]
-    x / (mean_square + epsilon).sqrt() * weight.unsqueeze()
+    of_type(
+        x / (mean_square + epsilon).sqrt() * weight.unsqueeze(),
+        dtype,
+    )
 }
 
 /// Layer norm with a bias, RMS norm without.
@@ -111,11 +119,10 @@ fn fused(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
 
     #[test]
     fn rms_norm_leaves_the_mean_where_layer_norm_takes_it_off() {
-        let device = Device::flex();
+        let device = crate::test_device();
         let x = Tensor::<2>::from_floats([[5.0, 5.0]], &device);
         let [one, zero] = [Tensor::ones([2], &device), Tensor::zeros([2], &device)];
         let values = |y: Tensor<2>| y.into_data().iter::<f32>().collect::<Vec<_>>();
@@ -125,7 +132,7 @@ mod tests {
 
     #[test]
     fn epsilon_stands_under_the_root() {
-        let device = Device::flex();
+        let device = crate::test_device();
         let x = Tensor::<2>::from_floats([[3.0, 3.0], [0.0, 0.0]], &device);
         let y = rms_norm(x, Tensor::ones([2], &device), 16.0).into_data();
         assert_eq!(y.as_slice::<f32>().unwrap(), [0.6, 0.6, 0.0, 0.0]);
@@ -134,7 +141,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "rms_norm: expected a weight of 3")]
     fn a_weight_of_another_width() {
-        let device = Device::flex();
+        let device = crate::test_device();
         rms_norm(
             Tensor::zeros([1, 3], &device),
             Tensor::ones([2], &device),

@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn normalize(normalizer: Normalizer, scores: &[f64]) -> Vec<f64> {
-        let scores = tensor(&[scores.to_vec()], &Device::flex());
+        let scores = tensor(&[scores.to_vec()], &crate::test_device());
         rows(normalizer.normalize(scores)).concat()
     }
 
@@ -300,7 +300,7 @@ mod tests {
                     .map(|&score| f64::from(score as f32))
                     .collect();
                 let single =
-                    tensor(std::slice::from_ref(&scores), &Device::flex()).cast(DType::F32);
+                    tensor(std::slice::from_ref(&scores), &crate::test_device()).cast(DType::F32);
                 let got = rows(normalizer.normalize(single)).concat();
                 assert_close(&got, &normalize(normalizer, &scores), 1e-6, "in f32");
             }
@@ -309,7 +309,7 @@ mod tests {
 
     /// The gradient of `weights . direction` for each row of scores.
     fn gradients(normalizer: Normalizer, scores: &[f64], direction: &[f64]) -> Vec<f64> {
-        let device = Device::flex().autodiff();
+        let device = crate::test_device().autodiff();
         let scores = tensor(&[scores.to_vec()], &device).require_grad();
         let direction = tensor(&[direction.to_vec()], &device);
         let objective = (normalizer.normalize(scores.clone()) * direction).sum();
@@ -374,7 +374,7 @@ mod tests {
 
     #[test]
     fn blocked_keys_get_no_weight_and_leave_the_others_theirs() {
-        let device = Device::flex().autodiff();
+        let device = crate::test_device().autodiff();
         // The last score would take all the weight; the last row sees nothing.
         let scores = [
             vec![1.0, 0.5, 1e4],
@@ -382,9 +382,10 @@ mod tests {
             vec![0.0, 1.0, 2.0],
         ];
         for normalizer in SPARSE {
-            let visible = rows(
-                normalizer.normalize(tensor(&[vec![1.0, 0.5], vec![-1e4, -1e4]], &Device::flex())),
-            );
+            let visible = rows(normalizer.normalize(tensor(
+                &[vec![1.0, 0.5], vec![-1e4, -1e4]],
+                &crate::test_device(),
+            )));
             let scores = tensor(&scores, &device).cast(DType::F32).require_grad();
             let batch = scores.clone().reshape([3, 1, 1, 3]);
             let mask = AttentionMask::key_lengths(vec![2, 2, 0]);

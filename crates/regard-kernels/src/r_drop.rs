@@ -3,6 +3,7 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
+use crate::precision::wide;
 use crate::{CrossEntropy, linear, linear_cross_entropy};
 
 /// Cross entropy of two passes with different dropout, and the divergence between what they predict, summed over rows.
@@ -81,7 +82,8 @@ pub fn linear_r_drop(
         linear_cross_entropy(hidden, weight, bias.clone(), targets.clone(), smoothing)
     };
     let (one, other) = (entropy(&first), entropy(&second));
-    let log_probabilities = |hidden| log_softmax(linear(hidden, weight.clone(), bias.clone()), 1);
+    let log_probabilities =
+        |hidden| log_softmax(wide(linear(hidden, weight.clone(), bias.clone())), 1);
     let (p, q) = (log_probabilities(first), log_probabilities(second)); // [N, V]
     let divergence = ((p.clone().exp() - q.clone().exp()) * (p - q)).sum();
     CrossEntropy {
@@ -93,11 +95,10 @@ pub fn linear_r_drop(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
 
     #[test]
     fn two_equal_passes_cost_what_one_does() {
-        let device = Device::flex();
+        let device = crate::test_device();
         let hidden = Tensor::<2>::from_floats([[1.0, -2.0], [0.5, 3.0]], &device);
         let weight = Tensor::<2>::from_floats([[0.3, -1.0, 0.2], [0.1, 0.4, -0.7]], &device);
         let targets = || Tensor::<1, Int>::from_ints([2, 0], &device);
@@ -120,7 +121,7 @@ mod tests {
     #[test]
     fn hand_computed_divergence() {
         // p = [1/4, 3/4], q = [1/2, 1/2]: KL(p || q) + KL(q || p) = sum (p - q) (ln p - ln q) = ln 3 / 4.
-        let device = Device::flex();
+        let device = crate::test_device();
         let pass = |z: f32| Tensor::<2>::from_floats([[z]], &device);
         let loss = linear_r_drop(
             [pass(3_f32.ln()), pass(0.0)],

@@ -180,7 +180,7 @@ mod tests {
     /// Result, and gradients of everything that is to have one, of three layers that share a memory and, two of them, a bias.
     fn stack(again: bool, composed: bool) -> Vec<Vec<u32>> {
         COMPOSED.set(composed);
-        let device = Device::flex().autodiff();
+        let device = crate::test_device().autodiff();
         let layers: Vec<Layer> = (0..3)
             .map(|i| Layer::new(&format!("layer {i}"), &device))
             .collect();
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn what_is_computed_again_may_compute_again_itself() {
-        let device = Device::flex().autodiff();
+        let device = crate::test_device().autodiff();
         let factor = param::<1>("factor", [4], &device);
         let x = values::<1>("x", [4], &device);
         let run = |depth: usize| {
@@ -260,12 +260,12 @@ mod tests {
 
     #[test]
     fn one_of_module_and_inputs_is_enough_to_be_tracked() {
-        let device = Device::flex().autodiff();
+        let device = crate::test_device().autodiff();
         let factor = param::<1>("factor", [3], &device);
         let x = values::<1>("x", [3], &device);
         let product = |factor: &Param<Tensor<1>>, (x,): (Tensor<1>,)| factor.val() * x;
 
-        let constant = Tensor::<1>::ones([3], &Device::flex());
+        let constant = Tensor::<1>::ones([3], &crate::test_device());
         for constant in [constant.clone(), constant.autodiff()] {
             let gradients = recompute(&factor, (constant,), product).backward();
             let gradient = factor.val().grad(&gradients).expect("tracked");
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_function_that_reads_nothing_has_gradients_of_nothing() {
-        let device = Device::flex().autodiff();
+        let device = crate::test_device().autodiff();
         let x = values::<1>("x", [3], &device);
         let ones = move |_: &Param<Tensor<1>>, _| Tensor::<1>::ones([3], &device);
         let factor = param::<1>("factor", [3], &x.device());
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn burn_may_recompute_by_itself() {
-        let device = Device::flex().autodiff().gradient_checkpointing();
+        let device = crate::test_device().autodiff().gradient_checkpointing();
         let x = Tensor::<1>::from_floats([2.0], &device).require_grad();
         let factor = Param::from_tensor(Tensor::<1>::from_floats([3.0], &device));
         let y = recompute(&factor, (x.clone(),), |factor, (x,)| factor.val() * x);
@@ -308,6 +308,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "got a function that captures another; hand it over as an input")]
     fn a_captured_tensor_that_needs_a_gradient_is_refused() {
+        // Elsewhere everything is kept, and nothing needs to be handed over.
         let device = Device::flex().autodiff();
         let [x, captured] = ["x", "captured"].map(|name| values::<1>(name, [3], &device));
         let factor = param::<1>("factor", [3], &device);

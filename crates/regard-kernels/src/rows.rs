@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn packing_undoes_padding() {
-        let device = Device::flex();
+        let device = crate::test_device();
         for lengths in [vec![3, 0, 1], vec![4, 4, 4], vec![0, 0, 0]] {
             for dtype in TYPES {
                 let x = counted([lengths.iter().sum(), 2], &device).cast(dtype);
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn each_is_the_gradient_of_the_other() {
-        let device = Device::flex().autodiff();
+        let device = crate::test_device().autodiff();
         let lengths = vec![2, 0, 3];
         for dtype in TYPES {
             let [padded, like_it] =
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_view_is_packed_as_what_it_shows() {
-        let device = Device::flex();
+        let device = crate::test_device();
         let x = counted([2, 2, 3], &device).swap_dims(1, 2); // [2, 3, 2]
         let y = pack_rows(x, vec![1, 3]).into_data();
         let expected = [1.0, 4.0, 7.0, 10.0, 8.0, 11.0, 9.0, 12.0];
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "pack_rows: expected 2 lengths of at most 3, got [1, 4]")]
     fn a_length_beyond_the_padding() {
-        pack_rows(Tensor::zeros([2, 3, 1], &Device::flex()), vec![1, 4]);
+        pack_rows(Tensor::zeros([2, 3, 1], &crate::test_device()), vec![1, 4]);
     }
 
     #[test]
@@ -244,6 +244,6 @@ mod tests {
         expected = "unpack_rows: expected lengths of at most 3 that sum to 5, got [1, 3]"
     )]
     fn lengths_of_other_rows() {
-        unpack_rows(Tensor::zeros([5, 1], &Device::flex()), vec![1, 3], 3);
+        unpack_rows(Tensor::zeros([5, 1], &crate::test_device()), vec![1, 3], 3);
     }
 }

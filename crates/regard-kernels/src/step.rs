@@ -65,7 +65,7 @@ mod tests {
     fn values(shape: [usize; 3], phase: f32) -> Tensor<3> {
         let n = shape.iter().product::<usize>();
         let values: Vec<f32> = (0..n).map(|i| (i as f32 * 0.7 + phase).sin()).collect();
-        Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+        Tensor::from_data(TensorData::new(values, shape), &crate::test_device())
     }
 
     #[test]
@@ -99,6 +99,7 @@ mod tests {
             let primitive = room.clone().try_into_primitive::<Flex>().expect("on flex");
             primitive.storage::<f32>().as_ptr()
         };
+        let values = |shape, phase| values(shape, phase).to_device(&Device::flex());
         let room = values([2, 3, 4], 0.1);
         let before = address(&room);
         let room = write_positions(room, 1, values([2, 1, 4], 0.2));

@@ -58,7 +58,7 @@ pub use linear::{Linear, Mapped};
 pub use loss::{LossSum, cross_entropy, hidden_states, r_drop};
 pub use model::{Model, ModelConfig};
 pub use norm::{LayerNorm, Norm, NormKind, RmsNorm};
-pub use pass::Pass;
+pub use pass::{Pass, Precision};
 pub use positions::{
     LearnedPositions, LearnedPositionsConfig, RelativeBuckets, RelativeBucketsConfig,
     RelativeVectors, RelativeVectorsConfig, Rotary, RotaryPairing, SinusoidLayout, Sinusoids,

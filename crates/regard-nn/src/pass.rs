@@ -1,7 +1,9 @@
 //! What one run through a model is for.
 
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 use regard_kernels::{Draws, Key, RowDropout, dropout};
+
+use serde::{Deserialize, Serialize};
 
 use crate::Layout;
 
@@ -15,6 +17,19 @@ pub struct Pass {
     attention: bool,
     recompute: bool,
     gold: f64,
+    precision: Precision,
+}
+
+/// Float type of what a transformer computes between its parameters, which are f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits, 8 of them for the exponent: activations and products of matrices; norms, softmax, loss, and sums of gradients
+    /// stay in f32.
+    Bf16,
 }
 
 impl Pass {
@@ -25,6 +40,7 @@ impl Pass {
             attention: false,
             recompute: false,
             gold: 1.0,
+            precision: Precision::F32,
         }
     }
 
@@ -36,6 +52,7 @@ impl Pass {
             attention: false,
             recompute: false,
             gold: 1.0,
+            precision: Precision::F32,
         }
     }
 
@@ -49,6 +66,20 @@ impl Pass {
     /// Share of true tokens among what a decoder reads; 1 unless said otherwise.
     pub fn gold(&self) -> f64 {
         self.gold
+    }
+
+    /// The same pass in another precision. Recurrent models have one only, f32.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// Embeddings as activations of this pass: their type is that of everything computed from them.
+    pub fn activations<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        match self.precision {
+            Precision::F32 => x,
+            Precision::Bf16 => x.cast(FloatDType::BF16),
+        }
     }
 
     /// The same pass, with attention maps handed back.

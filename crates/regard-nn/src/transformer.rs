@@ -169,13 +169,14 @@ impl Transformer {
         pass: &Pass,
     ) -> Tensor<2> {
         let x = positions.add(embedding.forward(ids), layout, offset);
-        match pass
+        let x = match pass
             .at("embedding")
             .row_dropout(layout, self.embedding_dropout)
         {
             Some(dropout) => dropout_rows(x, &dropout),
             None => x,
-        }
+        };
+        pass.activations(x)
     }
 
     fn encode_with_maps(

@@ -9,7 +9,7 @@ use regard_kernels::{Profiled, finish_profile, linear, start_profile};
 use regard_nn::{Batch, Init, Key, ModelConfig, TargetRows, Tokens};
 use serde::Serialize;
 
-use crate::{Optimizer, Recompute, TeacherForcing, TrainConfig, TrainError, Trainer};
+use crate::{Optimizer, Part, Recompute, TeacherForcing, TrainConfig, TrainError, Trainer};
 
 /// Shape of the benchmark's batches and number of its steps.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +127,7 @@ pub fn bench_train(
         }
         let batch = random_batch(bench, Key::new(seed).at("bench").nth(step as u64), &device);
         let begun = Instant::now();
-        trainer = trainer.update(&[(batch, bench.batch)])?.0;
+        trainer = trainer.update(&[Part::new(batch, bench.batch)])?.0;
         if step >= warm_up {
             seconds.push(begun.elapsed().as_secs_f64());
         }

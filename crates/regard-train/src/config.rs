@@ -9,7 +9,7 @@ use regard_decode::{
     BundleConfig, DecodeConfig, FORMAT, Problems, check_format, check_sections, parse, read_model,
     read_section,
 };
-use regard_nn::ModelConfig;
+use regard_nn::{ModelConfig, Precision};
 use regard_text::{DataConfig, TokenizerConfig};
 use serde::Serialize;
 use toml::{Table, Value};
@@ -113,6 +113,12 @@ impl RunConfig {
         bundle.check(problems);
         problems.add_section("train", self.train.problems());
         let has_layers = matches!(self.model, ModelConfig::Transformer(_));
+        if self.train.precision == Precision::Bf16 && !has_layers {
+            problems.add(
+                "`train.precision`: expected `f32`, the only one of recurrent models, got `bf16`"
+                    .into(),
+            );
+        }
         if self.train.recompute == Recompute::Layers && !has_layers {
             problems.add(
                 "`train.recompute`: expected `none`, since recurrent models keep little between layers, got `layers`".into(),

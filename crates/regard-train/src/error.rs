@@ -78,6 +78,9 @@ pub enum TrainError {
         /// What it is.
         what: String,
     },
+    /// The device does not have the float type asked for.
+    #[error("`train.precision`: the device does not compute in bf16")]
+    NoBf16,
     /// A log or state file cannot be read back.
     #[error("`{}` is damaged: {reason}", path.display())]
     Damaged {
@@ -134,6 +137,7 @@ impl TrainError {
             Self::NotFinite { .. } | Self::Diverged { .. } => {
                 Some("lower `train.learning_rate` or lengthen `train.warmup`; the last checkpoint is intact".into())
             }
+            Self::NoBf16 => Some("set it to `f32`, or choose another device; `regard devices` lists their float types".into()),
             Self::NothingToTrain { .. } => Some("raise `data.max_length`, or look at the files with `regard check`".into()),
             Self::OtherOptimizer { found, .. } => {
                 Some(format!("set `train.optimizer` to {found}, or start a new run with `--run DIR`"))

@@ -9,7 +9,8 @@ use regard_text::batch::{HostBatch, Plan, plan_epoch, resample, split, worst_bat
 use regard_text::corpus::Example;
 
 use crate::data::device_batch;
-use crate::{Corpora, RunConfig, TrainError};
+use crate::replicas::cut;
+use crate::{Corpora, Part, RunConfig, TrainError};
 
 /// Which batch of which pass over the corpus comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +27,8 @@ pub(crate) struct Feed<'a> {
     max_length: usize,
     batch_tokens: usize,
     seed: u64,
-    device: Device,
+    /// One for each replica.
+    devices: Vec<Device>,
     position: Position,
     plan: Plan,
 }
@@ -36,7 +38,7 @@ impl<'a> Feed<'a> {
     pub(crate) fn new(
         config: &RunConfig,
         corpora: &'a Corpora,
-        device: &Device,
+        devices: &[Device],
         position: Position,
     ) -> Self {
         let mut feed = Self {
@@ -44,7 +46,7 @@ impl<'a> Feed<'a> {
             max_length: config.data.max_length,
             batch_tokens: config.data.batch_tokens,
             seed: config.train.seed,
-            device: device.clone().autodiff(),
+            devices: devices.iter().cloned().map(Device::autodiff).collect(),
             position,
             plan: Plan::default(),
         };
@@ -56,10 +58,10 @@ impl<'a> Feed<'a> {
         self.position
     }
 
-    /// The batches of the next update, each with its number of rows. There may be more than asked for: a batch whose
-    /// text is cut anew may grow, and is parted then, so that none is larger than `data.batch_tokens`.
-    pub(crate) fn next(&mut self, batches: usize) -> Result<Vec<(Batch, usize)>, TrainError> {
-        let mut fed = Vec::with_capacity(batches);
+    /// The parts of the next update: of so many batches, each cut for the replicas. There may be more batches than asked for: one
+    /// whose text is cut anew may grow, and is parted then, so that none is larger than `data.batch_tokens`.
+    pub(crate) fn next(&mut self, batches: usize) -> Result<Vec<Part<Batch>>, TrainError> {
+        let mut parts = Vec::with_capacity(batches * self.devices.len());
         for _ in 0..batches {
             if self.position.batch == self.plan.len() {
                 self.position.epoch += 1;
@@ -67,17 +69,34 @@ impl<'a> Feed<'a> {
                 self.plan();
             }
             for batch in self.host_batches(self.plan.batch(self.position.batch))? {
-                fed.push((device_batch(&batch, &self.device), batch.rows()));
+                parts.extend(self.parts(&batch));
             }
             self.position.batch += 1;
         }
-        Ok(fed)
+        Ok(parts)
     }
 
     /// A batch at least as large as any that comes.
-    pub(crate) fn worst(&self) -> Result<(Batch, usize), TrainError> {
-        let batch = self.worst_host_batch()?;
-        Ok((device_batch(&batch, &self.device), batch.rows()))
+    pub(crate) fn worst(&self) -> Result<Vec<Part<Batch>>, TrainError> {
+        Ok(self.parts(&self.worst_host_batch()?))
+    }
+
+    /// The rows of a batch, each replica's on its device. Replicas for which there is no row get no part.
+    fn parts(&self, batch: &HostBatch) -> Vec<Part<Batch>> {
+        if let [device] = self.devices.as_slice() {
+            return vec![Part::new(device_batch(batch, device), batch.rows())];
+        }
+        let lengths = batch.source.lengths.iter().zip(&batch.target_lengths);
+        let tokens: Vec<usize> = lengths.map(|(source, target)| source + target).collect();
+        let ranges = cut(&tokens, self.devices.len()).into_iter().enumerate();
+        ranges
+            .filter(|(_, rows)| !rows.is_empty())
+            .map(|(replica, rows)| Part {
+                rows: rows.len(),
+                batch: device_batch(&batch.slice(rows), &self.devices[replica]),
+                replica,
+            })
+            .collect()
     }
 
     fn worst_host_batch(&self) -> Result<HostBatch, TrainError> {
@@ -177,7 +196,12 @@ mod tests {
         })
         .unwrap();
         let mut all = Vec::new();
-        let mut feed = Feed::new(&config, &corpora, &Device::flex(), Position::default());
+        let mut feed = Feed::new(
+            &config,
+            &corpora,
+            &[regard_kernels::device_of_environment().unwrap()],
+            Position::default(),
+        );
         for epoch in 0..2 {
             feed.position.epoch = epoch;
             feed.plan();

@@ -2,7 +2,7 @@
 
 use regard_nn::{Batch, Model};
 
-use crate::{MovingAverage, StepOutcome, TeacherForcing, TrainError, Trainer};
+use crate::{MovingAverage, Part, StepOutcome, TeacherForcing, TrainError, Trainer};
 
 /// What an update changes: the trainer, and the moving average where the run keeps one.
 #[derive(Debug)]
@@ -12,12 +12,9 @@ pub(crate) struct Learner {
 }
 
 impl Learner {
-    /// Makes one update from the sum over `batches`; each comes with its number of rows.
-    pub(crate) fn update(
-        self,
-        batches: &[(Batch, usize)],
-    ) -> Result<(Self, StepOutcome), TrainError> {
-        let (mut trainer, outcome) = self.trainer.update(batches)?;
+    /// Makes one update from the sum over `parts`.
+    pub(crate) fn update(self, parts: &[Part<Batch>]) -> Result<(Self, StepOutcome), TrainError> {
+        let (mut trainer, outcome) = self.trainer.update(parts)?;
         let mut average = self.average;
         if let Some(average) = &mut average {
             trainer = trainer.map_model(|model| average.update(model, outcome.step));

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 use regard_decode::{
     BundleConfig, Checkpoint, DecodeError, Problems, RunDirectory, load_parameters,
     load_tokenizers, peak_memory_mib, write_atomically,
 };
-use regard_nn::{Init, Model};
+use regard_nn::{Init, Model, Precision};
 use regard_text::Tokenizers;
 use regard_text::corpus::PairStream;
 
@@ -33,8 +33,8 @@ pub struct TrainOptions {
     pub resume: bool,
     /// A run whose tokenizers and weights the new one begins with.
     pub init: Option<PathBuf>,
-    /// Where to compute, without autodiff.
-    pub device: Device,
+    /// Where to compute, without autodiff: at least one. Each has its share of every update's rows; the first also validates.
+    pub devices: Vec<Device>,
 }
 
 /// How [`train`] ended.
@@ -55,6 +55,10 @@ pub enum Outcome {
 /// # Errors
 ///
 /// Whatever is wrong with configuration, data or directory is found before the first step; see [`TrainError`].
+///
+/// # Panics
+///
+/// If the options name no device.
 pub fn train(
     config: RunConfig,
     options: &TrainOptions,
@@ -65,6 +69,8 @@ pub fn train(
     let mut problems = Problems::default();
     config.check(&mut problems);
     let config = problems.or(&run.config(), config)?.resolved();
+
+    check_precision(&config, &options.devices)?;
 
     // Looked for before the lock, so that a wrong name leaves no trace, and after it, since another process may have
     // been faster.
@@ -101,7 +107,7 @@ pub fn train(
     if state.is_exhausted(config.train.patience) {
         return Ok(Outcome::StoppedEarly);
     }
-    Session::new(&run, &config, &corpora, &options.device, state, report)?.run(learner, stop)
+    Session::new(&run, &config, &corpora, &options.devices, state, report)?.run(learner, stop)
 }
 
 /// High-water resident memory that training will need, in MiB: measured, by what a run begins with, the probe of a batch at
@@ -116,16 +122,31 @@ pub fn measure_memory(
     corpora: &Corpora,
     device: &Device,
 ) -> Result<Option<f64>, TrainError> {
+    check_precision(config, std::slice::from_ref(device))?;
     let train = &config.train;
     let (optimizer, average) = checkpoint::nothing_kept(train);
     let mut learner = learner(train, model(config, corpora, device), optimizer, average, 0);
-    let mut feed = Feed::new(config, corpora, device, Position::default());
-    learner.trainer.probe(&feed.worst()?.0);
+    let mut feed = Feed::new(
+        config,
+        corpora,
+        std::slice::from_ref(device),
+        Position::default(),
+    );
+    learner.trainer.probe(&feed.worst()?);
     for _ in 0..2 {
         learner = learner.update(&feed.next(train.accumulate)?)?.0;
     }
     rehearse(&learner.evaluated(), config, corpora, device)?;
     Ok(peak_memory_mib())
+}
+
+/// Devices must have the float type of activations.
+fn check_precision(config: &RunConfig, devices: &[Device]) -> Result<(), TrainError> {
+    let has_it = |device: &Device| device.supports_dtype(DType::BF16);
+    match config.train.precision {
+        Precision::Bf16 if !devices.iter().all(has_it) => Err(TrainError::NoBf16),
+        _ => Ok(()),
+    }
 }
 
 /// A new model.
@@ -196,7 +217,10 @@ fn begin(
     options: &TrainOptions,
 ) -> Result<(Learner, RunState), TrainError> {
     let train = &config.train;
-    let model = model(config, corpora, &options.device);
+    let [device, copies @ ..] = options.devices.as_slice() else {
+        panic!("TrainOptions: expected a device");
+    };
+    let model = model(config, corpora, device);
     let last = match run.find(Checkpoint::Last) {
         Ok(step) => Some(step),
         // A run that was killed before its first checkpoint begins again.
@@ -217,7 +241,10 @@ fn begin(
             run.point("best", best.step)?;
         }
         let mut learner = learner(train, model, optimizer, average, state.step);
-        learner.trainer = learner.trainer.with_plateau(state.plateau);
+        learner.trainer = learner
+            .trainer
+            .with_plateau(state.plateau)
+            .with_copies(copies);
         return Ok((learner, state));
     }
     let state = RunState {
@@ -233,7 +260,8 @@ fn begin(
         None => model,
     };
     let (optimizer, average) = checkpoint::nothing_kept(train);
-    let learner = learner(train, model, optimizer, average, 0);
+    let mut learner = learner(train, model, optimizer, average, 0);
+    learner.trainer = learner.trainer.with_copies(copies);
     if options.init.is_some() {
         // A run that is resumed before its first checkpoint must not ask for the other one again.
         checkpoint::save(run, &learner, &state)?;

@@ -42,10 +42,11 @@ impl<'a> Session<'a> {
         run: &'a RunDirectory,
         config: &'a RunConfig,
         corpora: &'a Corpora,
-        device: &'a Device,
+        devices: &'a [Device],
         state: RunState,
         report: &'a mut dyn Report,
     ) -> Result<Self, TrainError> {
+        let device = &devices[0];
         let position = Position {
             epoch: state.epoch,
             batch: state.batch,
@@ -58,7 +59,7 @@ impl<'a> Session<'a> {
             run,
             config,
             corpora,
-            feed: Feed::new(config, corpora, device, position),
+            feed: Feed::new(config, corpora, devices, position),
             device,
             state,
             timed: Timed::default(),
@@ -76,12 +77,12 @@ impl<'a> Session<'a> {
         // It would be of another run than the one that goes on here.
         self.run.remove_average()?;
         // Memory that is too small is to fail now and not in an hour.
-        learner.trainer.probe(&self.feed.worst()?.0);
+        learner.trainer.probe(&self.feed.worst()?);
         while self.state.step < train.steps {
             let begun = Instant::now();
-            let batches = self.feed.next(train.accumulate)?;
+            let parts = self.feed.next(train.accumulate)?;
             let input_seconds = begun.elapsed().as_secs_f64();
-            let (updated, outcome) = learner.update(&batches)?;
+            let (updated, outcome) = learner.update(&parts)?;
             learner = updated;
             let seconds = begun.elapsed().as_secs_f64();
 

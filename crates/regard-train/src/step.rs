@@ -1,10 +1,11 @@
 //! One update.
 
+use burn::tensor::Device;
 use regard_kernels::{Key, profiled};
 use regard_nn::Pass;
 
-use crate::optimizer::ParameterGradients;
-use crate::{Objective, Optimizer, Plateau, Recompute, TrainConfig, TrainError};
+use crate::replicas::compute;
+use crate::{Objective, Optimizer, Part, Plateau, Recompute, TrainConfig, TrainError};
 
 /// A model in training: parameters, what optimiser and schedule remember, and the number of updates made.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub struct Trainer<O: Objective> {
     optimizer: Optimizer,
     plateau: Plateau,
     step: u64,
+    /// Of the replicas beside the model itself.
+    copies: Vec<Device>,
 }
 
 /// What one update did.
@@ -33,7 +36,7 @@ pub struct StepOutcome {
 }
 
 impl<O: Objective> Trainer<O> {
-    /// `model` with `step` updates made.
+    /// `model` with `step` updates made, on its own device.
     pub fn new(
         objective: O,
         config: TrainConfig,
@@ -48,7 +51,16 @@ impl<O: Objective> Trainer<O> {
             optimizer,
             plateau: Plateau::default(),
             step,
+            copies: Vec::new(),
         }
+    }
+
+    /// The same with a copy of the model on each of `devices` for every update, a device of the model's or another one: replicas 1
+    /// and on. Replica 0 is the model itself.
+    #[must_use]
+    pub fn with_copies(self, devices: &[Device]) -> Self {
+        let copies = devices.to_vec();
+        Self { copies, ..self }
     }
 
     /// The same after the validations that `plateau` knows of.
@@ -96,11 +108,11 @@ impl<O: Objective> Trainer<O> {
         self.step
     }
 
-    /// Passes through `batch` and back without an update: what an update needs of memory is asked for, and given back.
-    pub fn probe(&self, batch: &O::Batch) {
+    /// Passes through `parts` and back without an update: what an update needs of memory is asked for, and given back.
+    pub fn probe(&self, parts: &[Part<O::Batch>]) {
         let key = Key::new(self.config.seed).at("probe");
-        let loss = self.objective.loss(&self.model, batch, &self.pass(key, 0));
-        ParameterGradients::of(&self.model, loss.objective.backward());
+        let pass = |first_row| self.pass(key, first_row);
+        compute(&self.objective, &self.model, &self.copies, parts, pass);
     }
 
     /// The pass of the rows from `first_row` on in the next update.
@@ -108,42 +120,33 @@ impl<O: Objective> Trainer<O> {
         Pass::training(key, first_row)
             .with_gold(self.config.gold(self.step + 1))
             .with_recompute(self.config.recompute == Recompute::Layers)
+            .with_precision(self.config.precision)
     }
 
-    /// Makes one update from the sum over `batches`; each comes with its number of rows.
+    /// Makes one update from the sum over `parts`.
     ///
-    /// Loss and gradient are divided once, by the tokens of all batches, so cutting the same rows into other batches
-    /// changes the result only by rounding.
+    /// Loss and gradient are divided once, by the tokens of all parts, so cutting the same rows into other parts, or giving
+    /// them to other replicas, changes the result only by rounding.
     ///
     /// # Errors
     ///
     /// [`TrainError::NotFinite`] if the loss or the gradient is not; nothing is updated then.
-    pub fn update(self, batches: &[(O::Batch, usize)]) -> Result<(Self, StepOutcome), TrainError> {
+    ///
+    /// # Panics
+    ///
+    /// If a part is for a replica that is not there.
+    pub fn update(self, parts: &[Part<O::Batch>]) -> Result<(Self, StepOutcome), TrainError> {
         let step = self.step + 1;
         let key = Key::new(self.config.seed).at("pass").nth(step);
-        let mut gradients = ParameterGradients::default();
-        let (mut nats, mut tokens, mut first_row) = (0.0_f64, 0, 0);
-        let mut first_broken = None;
-        for (place, (batch, rows)) in batches.iter().enumerate() {
-            let pass = self.pass(key, first_row);
-            let loss = self.objective.loss(&self.model, batch, &pass);
-            nats += f64::from(loss.nats.into_scalar::<f32>());
-            if !nats.is_finite() {
-                first_broken.get_or_insert(place + 1);
-            }
-            tokens += loss.tokens;
-            first_row += *rows as u64;
-            gradients.add(ParameterGradients::of(
-                &self.model,
-                loss.objective.backward(),
-            ));
-        }
+        let pass = |first_row| self.pass(key, first_row);
+        let computed = compute(&self.objective, &self.model, &self.copies, parts, pass);
+        let (gradients, nats, tokens) = (computed.gradients, computed.nats, computed.tokens);
         let tokens_or_one = tokens.max(1) as f64;
         let gradient_norm = profiled("gradient norm", || gradients.norm()) / tokens_or_one;
         if !(nats.is_finite() && gradient_norm.is_finite()) {
             return Err(TrainError::NotFinite {
                 step,
-                batch: first_broken.unwrap_or(batches.len()),
+                batch: computed.broken.unwrap_or(parts.len()),
                 nats: nats / tokens_or_one,
                 gradient_norm,
             });

@@ -9,14 +9,27 @@ use regard_decode::Checkpoint;
 use regard_eval::bleu::{Smoothing, Tokenizer};
 use regard_nn::ModelConfig;
 
+/// The first that was compiled in.
+const DEFAULT_DEVICE: &str = if cfg!(feature = "flex") {
+    "flex"
+} else if cfg!(feature = "cuda") {
+    "cuda"
+} else if cfg!(feature = "vulkan") {
+    "vulkan"
+} else if cfg!(feature = "wgpu") {
+    "wgpu"
+} else {
+    "ndarray"
+};
+
 /// Trains, runs and explains sequence-to-sequence models.
 #[derive(Debug, Parser)]
 #[command(name = "regard", version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Where to compute
-    #[arg(long, global = true, default_value = "flex", value_name = "NAME")]
+    /// Where to compute; `regard devices` lists what there is
+    #[arg(long, global = true, env = "REGARD_DEVICE", default_value = DEFAULT_DEVICE, value_name = "NAME")]
     pub(crate) device: String,
     /// Processor cores to use [default: all]
     #[arg(long, global = true, value_name = "N", value_parser = at_least_one)]
@@ -62,6 +75,8 @@ pub(crate) enum Command {
     Pack(PackOptions),
     /// Say what a run directory, or a file of `regard pack`, holds
     Inspect(InspectOptions),
+    /// List the devices that were compiled in and found
+    Devices(DevicesOptions),
     /// Measure speed and memory
     Bench(BenchOptions),
     /// Print what makes a shell complete this program's command lines
@@ -414,6 +429,13 @@ pub(crate) struct InspectOptions {
     /// Run directory, or a file of `regard pack`
     pub(crate) run: PathBuf,
     /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevicesOptions {
+    /// Print one JSON array
     #[arg(long)]
     pub(crate) json: bool,
 }

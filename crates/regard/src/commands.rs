@@ -8,6 +8,7 @@ pub(crate) mod check;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod data;
+pub(crate) mod devices;
 pub(crate) mod evaluate;
 pub(crate) mod held_out;
 pub(crate) mod import;
@@ -27,12 +28,12 @@ use regard_decode::{
     Bundle, Checkpoint, DecodeConfig, Problems, Translator, check_sections, read_section,
 };
 use regard_eval::EvalError;
+use regard_kernels::device;
 use regard_text::TextError;
 use regard_train::{RunConfig, set_key};
 use toml::{Table, Value};
 
 use crate::cli::{Arguments, SearchOptions, SetOptions};
-use crate::device;
 use crate::lines::{read_both, read_tsv};
 use crate::output::{complain, count};
 
@@ -58,7 +59,7 @@ pub(crate) fn load(
     checkpoint: Option<Checkpoint>,
     arguments: &Arguments,
 ) -> Result<Translator> {
-    let device = device::named(&arguments.device)?;
+    let device = device(&arguments.device)?;
     let bundle = Bundle::load(run, checkpoint, &device)?;
     Ok(Translator::new(bundle, &device)?)
 }
@@ -93,7 +94,7 @@ pub(crate) fn load_for(
     arguments: &Arguments,
 ) -> Result<Translator> {
     let mut translator = load(run, checkpoint, arguments)?;
-    let device = device::named(&arguments.device)?;
+    let device = device(&arguments.device)?;
     for member in &search.ensemble {
         translator = translator.with_member(Bundle::load(member, None, &device)?)?;
     }

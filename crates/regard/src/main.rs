@@ -4,10 +4,11 @@
 mod cli;
 mod commands;
 mod dashboard;
-mod device;
+
 mod failure;
 mod lines;
 mod output;
+mod threads;
 
 use std::process::ExitCode;
 
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
         Command::Translate(_) => Some(1),
         _ => arguments.threads,
     };
-    match device::on_threads(threads, || run(&arguments)) {
+    match threads::on_threads(threads, || run(&arguments)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) | Err(error) => failure::report(&error),
     }
@@ -49,6 +50,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Import(options) => commands::import::run(options, arguments),
         Command::Pack(options) => commands::pack::run(options, arguments),
         Command::Inspect(options) => commands::inspect::run(options, arguments),
+        Command::Devices(options) => commands::devices::run(options),
         Command::Bench(options) => commands::bench::run(options, arguments),
         Command::Completions(options) => commands::completions::run(options),
     }

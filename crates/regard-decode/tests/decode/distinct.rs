@@ -1,8 +1,5 @@
 //! What is drawn without replacement is what drawing again, whenever it was there before, would give.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use burn::tensor::Device;
 use regard_decode::{
     DecodeConfig, Hypothesis, Request, Rules, SampleOptions, SearchKind, TargetLength, sample,
     sample_distinct,
@@ -10,6 +7,7 @@ use regard_decode::{
 use regard_nn::{Init, each_model};
 use regard_text::SpecialIds;
 use regard_text::corpus::Example;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hypotheses::{SOURCES, VOCABULARY, models, read_tokens, tokens};
 use crate::markov::{A, B, C, Markov, sources};
@@ -269,7 +267,7 @@ fn rules_and_filters_hold() {
 
 #[test]
 fn every_kind_of_model_says_what_reading_says() {
-    let device = Device::flex();
+    let device = crate::device();
     let special = SpecialIds::default();
     for (name, config) in models() {
         let model = config.init(VOCABULARY, VOCABULARY, &Init::new(1, &device));

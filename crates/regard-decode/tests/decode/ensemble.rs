@@ -1,6 +1,4 @@
 //! Several models together.
-
-use burn::tensor::Device;
 use regard_decode::{BeamOptions, Ensemble, Hypothesis, Request, TargetLength, beam_search};
 use regard_nn::{Init, Model, each_model};
 use regard_text::SpecialIds;
@@ -9,7 +7,7 @@ use crate::hypotheses::{SOURCES, VOCABULARY, models, read_tokens, tokens};
 use crate::oracle::same;
 
 fn search(models: &[&Model], beam: usize) -> Vec<Vec<Hypothesis>> {
-    let device = Device::flex();
+    let device = crate::device();
     let request = Request::from(TargetLength { least: 1, most: 8 });
     let requests = vec![request; SOURCES.len()];
     let options = BeamOptions {
@@ -25,7 +23,7 @@ fn search(models: &[&Model], beam: usize) -> Vec<Vec<Hypothesis>> {
 }
 
 fn all() -> Vec<Model> {
-    let device = Device::flex();
+    let device = crate::device();
     let models = models().into_iter().zip(3..);
     models
         .map(|((_, config), seed)| config.init(VOCABULARY, VOCABULARY, &Init::new(seed, &device)))
@@ -47,7 +45,7 @@ fn a_model_with_itself_is_the_model() {
 /// Transformers with recurrent models, and three of them.
 #[test]
 fn the_distribution_is_the_mean() {
-    let device = Device::flex();
+    let device = crate::device();
     let models = all();
     for together in [vec![0, 3], vec![1, 2], vec![4, 5, 1]] {
         let members: Vec<&Model> = together.iter().map(|&i| &models[i]).collect();

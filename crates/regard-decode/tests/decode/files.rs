@@ -1,9 +1,5 @@
 //! Saved and loaded is unchanged; what fails leaves what was there.
 
-use std::fs;
-use std::path::Path;
-
-use burn::tensor::Device;
 use regard_decode::{
     Checkpoint, DecodeConfig, DecodeError, NamedTensor, RunDirectory, load_parameters, parameters,
     write_atomically, write_tensors,
@@ -12,6 +8,8 @@ use regard_nn::{
     Activation, FeedForwardConfig, Init, Model, ModelConfig, NormKind, ResidualConfig,
     TransformerConfig, Tying,
 };
+use std::fs;
+use std::path::Path;
 
 fn model(seed: u64, change: impl FnOnce(&mut TransformerConfig)) -> Model {
     let mut config = TransformerConfig {
@@ -23,7 +21,7 @@ fn model(seed: u64, change: impl FnOnce(&mut TransformerConfig)) -> Model {
         ..TransformerConfig::default()
     };
     change(&mut config);
-    ModelConfig::Transformer(config).init(11, 11, &Init::new(seed, &Device::flex()))
+    ModelConfig::Transformer(config).init(11, 11, &Init::new(seed, &crate::device()))
 }
 
 fn tensor(name: &str, shape: &[usize]) -> NamedTensor {
@@ -72,7 +70,7 @@ fn names_are_paths_without_the_kind_of_model() {
 fn parts_of_either_kind_are_loaded_by_name() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("part.safetensors");
-    let init = |seed| Init::new(seed, &Device::flex());
+    let init = |seed| Init::new(seed, &crate::device());
 
     let gated = FeedForwardConfig::new(6, 10).with_activation(Activation::Swiglu);
     let written = parameters(&gated.init(&init(1)));

@@ -132,7 +132,7 @@ pub(crate) fn read_tokens(
 
 #[test]
 fn hypotheses_are_as_probable_as_search_said() {
-    let device = Device::flex();
+    let device = crate::device();
     let (mut ended, mut all) = (0, 0);
     for (name, config) in models() {
         for seed in [1, 2] {
@@ -157,7 +157,7 @@ fn hypotheses_are_as_probable_as_search_said() {
 
 #[test]
 fn a_sentence_in_a_batch_is_the_sentence_alone() {
-    let device = Device::flex();
+    let device = crate::device();
     for (name, config) in models() {
         let model = config.init(VOCABULARY, VOCABULARY, &Init::new(3, &device));
         for beam in [1, 2, 5] {
@@ -178,7 +178,7 @@ fn a_sentence_in_a_batch_is_the_sentence_alone() {
 /// The best of more is at least as good where the penalty is that of no length and both ended within bounds.
 #[test]
 fn a_wider_beam_is_seldom_worse() {
-    let device = Device::flex();
+    let device = crate::device();
     let (mut better, mut worse) = (0, 0);
     for (_, config) in models() {
         let model = config.init(VOCABULARY, VOCABULARY, &Init::new(4, &device));

@@ -6,11 +6,9 @@ mod damage;
 mod parity;
 mod refusals;
 
-use std::path::PathBuf;
-
-use burn::tensor::Device;
 use regard_decode::{DecodeError, NamedTensor, import_weights, parameters};
 use regard_nn::{Init, Linear};
+use std::path::PathBuf;
 
 fn fixture(name: &str) -> PathBuf {
     let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/weights");
@@ -19,7 +17,7 @@ fn fixture(name: &str) -> PathBuf {
 
 /// The map from two numbers to three of the files `map-NAME.pt`.
 fn import_map(path: PathBuf) -> Result<Vec<NamedTensor>, DecodeError> {
-    let map = Linear::new(2, 3, &Init::new(7, &Device::flex()));
+    let map = Linear::new(2, 3, &Init::new(7, &crate::device()));
     import_weights(map, path).map(|map| parameters(&map))
 }
 

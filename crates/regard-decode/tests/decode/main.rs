@@ -18,3 +18,8 @@ mod sampling;
 mod scoring;
 mod search;
 mod translating;
+
+/// Where the tests compute: on what the environment variable `REGARD_DEVICE` names.
+fn device() -> burn::tensor::Device {
+    regard_kernels::device_of_environment().expect("`REGARD_DEVICE` names a device")
+}

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 use regard_nn::{Decoded, Output, Pass, Rows, Seq2Seq, Step, Tokens};
 
 /// Ids of `</s>` and of three letters; the ids below are the other special ones.
@@ -94,7 +94,7 @@ pub(crate) struct History(Vec<Vec<u32>>);
 
 /// Sources that follow the given chains, and the device they are on.
 pub(crate) fn sources(chains: &[u32]) -> Tokens {
-    Tokens::new(chains, &vec![1; chains.len()], &Device::flex())
+    Tokens::new(chains, &vec![1; chains.len()], &crate::device())
 }
 
 fn integers(tensor: Tensor<1, Int>) -> Vec<usize> {

@@ -1,9 +1,5 @@
 //! A pack is the run that it was made of, or it is refused.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use burn::tensor::Device;
 use regard_decode::{
     Bundle, Checkpoint, DecodeError, Pack, RunDirectory, Translator, average, parameters,
     write_tensors,
@@ -11,6 +7,8 @@ use regard_decode::{
 use regard_nn::{Init, ModelConfig, TransformerConfig, Tying};
 use regard_text::corpus::Pair;
 use regard_text::{TokenizerConfig, TokenizerKind, Tokenizers};
+use std::fs;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A run with checkpoints at steps 1 and 2, of which the second is best and last.
@@ -54,7 +52,7 @@ impl Place {
             let model = model.init(
                 tokenizers.source().vocabulary_size(),
                 tokenizers.target().vocabulary_size(),
-                &Init::new(step, &Device::flex()),
+                &Init::new(step, &crate::device()),
             );
             run.write_checkpoint(step, |path| {
                 write_tensors(&path.join("model.safetensors"), &parameters(&model))
@@ -72,13 +70,13 @@ impl Place {
 
     fn pack(&self, name: &str, checkpoint: Option<Checkpoint>) -> PathBuf {
         let path = self.directory.path().join(name);
-        Pack::write(&self.run(), checkpoint, &path, &Device::flex()).unwrap();
+        Pack::write(&self.run(), checkpoint, &path, &crate::device()).unwrap();
         path
     }
 }
 
 fn translations(path: &Path) -> Vec<String> {
-    let translator = Translator::from_run(path, &Device::flex()).unwrap();
+    let translator = Translator::from_run(path, &crate::device()).unwrap();
     let translations = translator.translate_batch(&["a b", "", "d c b a", "x"]);
     translations
         .unwrap()
@@ -94,7 +92,7 @@ fn a_pack_translates_as_its_run() {
         let path = place.pack("model.regard", None);
         assert_eq!(translations(&path), translations(place.run().path()));
         let bundles = [path.as_path(), place.run().path()]
-            .map(|path| Bundle::load(path, Checkpoint::Best, &Device::flex()).unwrap());
+            .map(|path| Bundle::load(path, Checkpoint::Best, &crate::device()).unwrap());
         let [packed, run] = &bundles;
         assert_eq!(parameters(&packed.model), parameters(&run.model));
         assert_eq!(packed.step, Some(2));
@@ -120,7 +118,7 @@ fn equal_packs_are_equal_files_that_say_nothing_of_the_data() {
 #[test]
 fn only_the_checkpoint_within_can_be_asked_for() {
     let place = Place::new(true);
-    let device = Device::flex();
+    let device = crate::device();
     let pack = Pack::open(place.pack("second.regard", None)).unwrap();
     assert_eq!(
         (pack.step(), pack.names().join(" ")),
@@ -163,7 +161,7 @@ fn a_damaged_pack_is_refused_wherever_the_damage_is() {
     let whole = fs::read(&path).unwrap();
     let refused = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
-        Bundle::load(&path, None, &Device::flex()).unwrap_err()
+        Bundle::load(&path, None, &crate::device()).unwrap_err()
     };
     for length in [0, 5, 300, whole.len() / 2, whole.len() - 1] {
         let error = refused(&whole[..length]);
@@ -187,7 +185,7 @@ fn a_damaged_pack_is_refused_wherever_the_damage_is() {
         );
     }
     fs::write(&path, &whole).unwrap();
-    Bundle::load(&path, None, &Device::flex()).unwrap();
+    Bundle::load(&path, None, &crate::device()).unwrap();
 }
 
 #[test]
@@ -195,7 +193,7 @@ fn what_is_something_else_or_from_the_future_is_called_so() {
     let place = Place::new(true);
     let path = place.pack("model.regard", None);
     let weights = place.run().weights(2);
-    let load = |path: &Path| Bundle::load(path, None, &Device::flex()).unwrap_err();
+    let load = |path: &Path| Bundle::load(path, None, &crate::device()).unwrap_err();
     let message = load(&weights).to_string();
     assert!(
         message.ends_with("it holds tensors, but no configuration and no tokenizer"),
@@ -232,7 +230,7 @@ fn a_run_that_cannot_be_used_is_not_packed() {
     let output = place.directory.path().join("model.regard");
     fs::write(&output, "before").unwrap();
     fs::remove_file(place.run().path().join("tokenizer.json")).unwrap();
-    let refused = Pack::write(&place.run(), None, &output, &Device::flex());
+    let refused = Pack::write(&place.run(), None, &output, &crate::device());
     assert!(matches!(refused, Err(DecodeError::Tokenizer { .. })));
     assert_eq!(fs::read(&output).unwrap(), b"before");
 }

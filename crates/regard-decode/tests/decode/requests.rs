@@ -1,6 +1,4 @@
 //! What can be asked of a translator besides a translation.
-
-use burn::tensor::Device;
 use regard_decode::{Bundle, DecodeConfig, NBest, SearchKind, TextRequest, Translator, Utility};
 use regard_eval::bleu::Bleu;
 use regard_eval::chrf::Chrf;
@@ -295,7 +293,7 @@ fn least_risk_is_the_best_mean_of_its_utility() {
 
 #[test]
 fn a_translator_asks_several_models() {
-    let device = Device::flex();
+    let device = crate::device();
     let sources = sources();
     let alone = configured(5, 20, beam(3));
     let expected = alone.translate_batch(&sources).unwrap();
@@ -385,7 +383,7 @@ fn names_that_are_no_tokens_cannot_be_suppressed() {
         suppress: vec!["▁a".into(), "house".into()],
         ..DecodeConfig::default()
     };
-    let error = Translator::new(bundle(5, 20, config), &Device::flex()).unwrap_err();
+    let error = Translator::new(bundle(5, 20, config), &crate::device()).unwrap_err();
     assert!(
         error
             .to_string()

@@ -1,6 +1,4 @@
 //! How well a model predicts given translations: each pair by itself, whatever it is scored with.
-
-use burn::tensor::Device;
 use regard_decode::{Bundle, BundleConfig, DecodeConfig, Likelihood, Translator};
 use regard_nn::{Init, ModelConfig, PositionKind, TransformerConfig, Tying};
 use regard_text::corpus::{Example, Pair};
@@ -14,11 +12,11 @@ pub(crate) fn translator(seed: u64, max_positions: usize) -> Translator {
 }
 
 pub(crate) fn configured(seed: u64, max_positions: usize, decode: DecodeConfig) -> Translator {
-    Translator::new(bundle(seed, max_positions, decode), &Device::flex()).unwrap()
+    Translator::new(bundle(seed, max_positions, decode), &crate::device()).unwrap()
 }
 
 pub(crate) fn bundle(seed: u64, max_positions: usize, decode: DecodeConfig) -> Bundle {
-    let device = Device::flex();
+    let device = crate::device();
     let tokenizer = TokenizerConfig {
         kind: TokenizerKind::Word,
         ..TokenizerConfig::default()

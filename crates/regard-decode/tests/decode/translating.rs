@@ -1,14 +1,12 @@
 //! One text, many, a stream of pieces, several threads: the same translations.
 
-use std::thread;
-
-use burn::tensor::Device;
 use regard_decode::{
     Bundle, BundleConfig, DecodeConfig, NBest, SearchKind, TokenStream, Translator,
 };
 use regard_nn::{Init, ModelConfig, RnnConfig, TransformerConfig, Tying};
 use regard_text::corpus::Pair;
 use regard_text::{TokenizerConfig, TokenizerKind, Tokenizers};
+use std::thread;
 
 use crate::scoring::{configured, pairs, translator};
 
@@ -111,7 +109,7 @@ fn a_hypothesis_looks_where_its_alignment_says() {
 
 /// Random weights say anything, halves of characters among it.
 pub(crate) fn speaker(kind: TokenizerKind, model: &ModelConfig, seed: u64) -> Translator {
-    let device = Device::flex();
+    let device = crate::device();
     let tokenizer = TokenizerConfig {
         kind,
         vocabulary: 280,

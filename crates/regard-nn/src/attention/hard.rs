@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use layer::{HardAttention, HardAttentionConfig};
 pub use reinforce::{ReinforceLoss, ReinforceLossConfig};
 
-use regard_kernels::{BLOCKED, attention_from_weights, split_heads};
+use regard_kernels::{BLOCKED, attention_from_weights, product, split_heads};
 
 use crate::{AttentionMask, AttentionOptions, AttentionOutput, Normalizer, attention_weights};
 
@@ -128,7 +128,7 @@ pub fn hard_attention(
     let scale = 1.0 / ((width / options.n_heads) as f64).sqrt();
     let query = split_heads(query * scale, options.n_heads);
     let key = split_heads(key, options.n_heads);
-    let scores = query.matmul(key.swap_dims(2, 3)); // [B, H, T, S]
+    let scores = product(query, key.swap_dims(2, 3)); // [B, H, T, S]
     hard_attention_from_scores(scores, value, options)
 }
 

@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use regard_kernels::{BLOCKED, attention, split_heads};
+use regard_kernels::{BLOCKED, attention, product, split_heads};
 
 use super::multi_head::split_columns;
 use super::options;
@@ -214,7 +214,7 @@ pub fn hopfield_energy(
         return own.reshape([batch, n_heads, t]);
     }
     let squares = patterns.clone().square().sum_dim(3).swap_dims(2, 3); // [B, H, 1, S]
-    let mut scores = state.matmul(patterns.swap_dims(2, 3)) * beta; // [B, H, T, S]
+    let mut scores = product(state, patterns.swap_dims(2, 3)) * beta; // [B, H, T, S]
     if let Some(bias) = options.bias.clone() {
         scores = scores + bias;
     }

@@ -442,7 +442,6 @@ fn name(value: impl Debug) -> String {
 mod tests {
     use super::*;
     use crate::Init;
-    use burn::tensor::Device;
     use serde::de::value::Error;
     use serde::de::{DeserializeOwned, IntoDeserializer};
 
@@ -533,7 +532,11 @@ mod tests {
         for (buckets, distance) in [(None, Some(17)), (Some(254), None), (Some(4), Some(3))] {
             let config = config(buckets, distance);
             assert!(config.problems().is_empty());
-            config.init(5, 5, &Init::new(1, &Device::flex()));
+            config.init(
+                5,
+                5,
+                &Init::new(1, &regard_kernels::device_of_environment().unwrap()),
+            );
         }
     }
 

@@ -116,11 +116,13 @@ impl Positions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
 
     #[test]
     fn rows_that_come_one_after_the_other_are_those_of_the_whole_table() {
-        let (device, sinusoids) = (Device::flex(), Sinusoids::default());
+        let (device, sinusoids) = (
+            regard_kernels::device_of_environment().unwrap(),
+            Sinusoids::default(),
+        );
         let rows = SinusoidRows {
             sinusoids,
             d_model: 6,

@@ -36,7 +36,7 @@ fn case(name: &str) -> Case {
 }
 
 fn device() -> Device {
-    Device::flex().autodiff()
+    crate::device().autodiff()
 }
 
 fn init() -> Init {

@@ -1,7 +1,7 @@
 //! One comparison with numbers that a script under `scripts/parity` wrote down, to 1e-5 of the largest value.
 
 use burn::module::Module;
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Gradients, Tensor};
 use regard_nn::{Batch, TargetRows, Tokens};
 use safetensors::SafeTensors;
 
@@ -16,7 +16,7 @@ pub(crate) fn batches(
     [source_vocabulary, target_vocabulary]: [u32; 2],
     [(source_lengths, s), (target_lengths, t)]: [(&[usize], usize); 2],
 ) -> [Batch; 2] {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let rows = source_lengths.len();
     let source = ids("source", source_vocabulary, rows * s);
     let target = TargetRows {

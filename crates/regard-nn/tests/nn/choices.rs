@@ -1,7 +1,5 @@
 //! A small transformer with each choice of `[model]` that PyTorch's own layers do not have, held to
 //! `scripts/parity/choices.py`.
-
-use burn::tensor::Device;
 use regard_nn::{
     Activation, Batch, FeatureMap, Init, NormKind, Normalizer, Pass, PositionKind, RotaryPairing,
     SelfAttentionKind, Seq2Seq, TargetRows, Tokens, TransformerConfig, Tying, cross_entropy,
@@ -137,7 +135,7 @@ fn choices() -> [(&'static str, TransformerConfig); 10] {
 
 #[test]
 fn a_model_of_every_choice() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     for (name, config) in choices() {
         let source_vocabulary = match config.tie {
             Tying::None => SOURCE_VOCABULARY,

@@ -97,7 +97,7 @@ pub(crate) struct Subject<K> {
 
 macro_rules! tests {
     ($subjects:path) => {
-        crate::kinds::tests!(@each $subjects, burn::tensor::Device::flex(),
+        crate::kinds::tests!(@each $subjects, crate::device(),
             weights_are_distributions_over_what_is_visible
             maps_on_request_change_nothing
             a_blocked_key_cannot_matter
@@ -106,7 +106,7 @@ macro_rules! tests {
             step_by_step_is_all_at_once
             a_row_alone_is_the_row_in_a_batch
         );
-        crate::kinds::tests!(@each $subjects, burn::tensor::Device::flex().autodiff(),
+        crate::kinds::tests!(@each $subjects, crate::device().autodiff(),
             nothing_visible_gives_zeros_and_finite_gradients
             large_scores_stay_finite
             a_pass_repeats_its_draws

@@ -35,7 +35,7 @@ pub(crate) enum Maps {
 
 macro_rules! tests {
     ($models:path) => {
-        crate::laws::tests!(@each $models, burn::tensor::Device::flex(),
+        crate::laws::tests!(@each $models, crate::device(),
             stepping_gives_what_forward_gives
             a_row_alone_gives_what_it_gives_in_a_batch
             what_stands_in_the_padding_cannot_matter
@@ -46,7 +46,7 @@ macro_rules! tests {
             maps_are_distributions_over_what_is_visible
             an_empty_source_is_no_accident
         );
-        crate::laws::tests!(@each $models, burn::tensor::Device::flex().autodiff(),
+        crate::laws::tests!(@each $models, crate::device().autodiff(),
             a_plain_device_computes_what_an_autodiff_device_does
             a_pass_repeats_its_draws
             cutting_a_batch_changes_no_sum

@@ -1,6 +1,6 @@
 //! Laws of single layers, for those who use them without a model.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use regard_nn::{
     AttentionMask, Init, Key, KeyValueCache, Layout, MultiHeadAttentionConfig, Normalizer, Pass,
     Rotary, Rows,
@@ -19,7 +19,7 @@ fn config() -> MultiHeadAttentionConfig {
 /// Every form of self-attention; heads of an even width, as rotations need.
 #[test]
 fn a_cache_may_be_fed_in_pieces_of_any_length() {
-    let device = Device::flex();
+    let device = crate::device();
     let width = 18;
     let plain = MultiHeadAttentionConfig::new(width, H);
     let forms = [
@@ -74,7 +74,7 @@ fn a_cache_may_be_fed_in_pieces_of_any_length() {
 
 #[test]
 fn hypotheses_are_grouped_by_their_row_of_memory() {
-    let device = Device::flex();
+    let device = crate::device();
     let attention = fill(config().init_cross(&Init::new(1, &device)), "attention");
     let (memory_rows, beam, t, s) = (2, 3, 5, 7);
     let rows = memory_rows * beam;
@@ -117,7 +117,7 @@ fn hypotheses_are_grouped_by_their_row_of_memory() {
 
 #[test]
 fn attention_without_positions_does_not_see_the_order_of_keys() {
-    let device = Device::flex();
+    let device = crate::device();
     let attention = fill(config().init_cross(&Init::new(1, &device)), "attention");
     let x = numbers("x", [2, 5, D], &device);
     let memory = numbers("memory", [2, 7, D], &device);
@@ -130,7 +130,7 @@ fn attention_without_positions_does_not_see_the_order_of_keys() {
 
 #[test]
 fn equal_examples_get_different_dropout() {
-    let device = Device::flex();
+    let device = crate::device();
     let attention = config().with_dropout(0.5);
     let attention = fill(attention.init_self(&Init::new(1, &device)), "attention");
     let x = numbers("x", [1, 7, D], &device).repeat_dim(0, 2);

@@ -15,7 +15,7 @@ const STEPS: u64 = 150;
 
 #[test]
 fn one_batch_is_learned_by_heart() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let sentences = Sentences::new([7, 11, 5, 2, 3], [5, 3, 11, 2, 7]);
     let batch = sentences.batch(Padding::default(), &device);
     for (residual, tie) in [

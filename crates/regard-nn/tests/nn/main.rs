@@ -18,3 +18,8 @@ mod rnn_parity;
 mod sampling;
 mod sentences;
 mod transformer;
+
+/// Where the tests compute: on what the environment variable `REGARD_DEVICE` names.
+fn device() -> burn::tensor::Device {
+    regard_kernels::device_of_environment().expect("`REGARD_DEVICE` names a device")
+}

@@ -1,13 +1,13 @@
 //! Shapes that do not fit are refused by name, with what was expected and what came.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use regard_nn::{
     AttentionMask, Batch, Init, KeyValueCache, LayerNorm, Linear, MultiHeadAttentionConfig, Pass,
     RmsNorm, TargetRows, Tokens, TransformerConfig,
 };
 
 fn init() -> Init {
-    Init::new(1, &Device::flex())
+    Init::new(1, &crate::device())
 }
 
 #[test]
@@ -19,14 +19,14 @@ fn heads_that_do_not_divide_the_width() {
 #[test]
 #[should_panic(expected = "linear: expected rows of width 3, got 5")]
 fn a_matrix_of_another_width() {
-    Linear::new(3, 7, &init()).forward(Tensor::zeros([2, 5], &Device::flex()));
+    Linear::new(3, 7, &init()).forward(Tensor::zeros([2, 5], &crate::device()));
 }
 
 #[test]
 #[should_panic(expected = "for 3 rows")]
 fn a_mask_for_another_number_of_rows() {
     let attention = MultiHeadAttentionConfig::new(6, 2).init_self(&init());
-    let x = Tensor::zeros([2, 5, 6], &Device::flex());
+    let x = Tensor::zeros([2, 5, 6], &crate::device());
     let mask = AttentionMask::key_lengths(vec![5, 3, 1]);
     attention.forward(x, &mask, &Pass::evaluation());
 }
@@ -52,7 +52,7 @@ fn one_matrix_for_two_vocabularies() {
 #[test]
 #[should_panic(expected = "expected 2 rows of equal width, none longer, got 5 ids")]
 fn ids_that_are_no_rows() {
-    Tokens::new(&[4, 5, 6, 7, 8], &[3, 2], &Device::flex());
+    Tokens::new(&[4, 5, 6, 7, 8], &[3, 2], &crate::device());
 }
 
 #[test]
@@ -60,13 +60,13 @@ fn ids_that_are_no_rows() {
     expected = "expected 2 rows of equal width, none longer, got 4 ids and lengths [2, 3]"
 )]
 fn a_length_beyond_the_padded_width() {
-    Tokens::new(&[4, 5, 6, 7], &[2, 3], &Device::flex());
+    Tokens::new(&[4, 5, 6, 7], &[2, 3], &crate::device());
 }
 
 #[test]
 #[should_panic(expected = "source rows and target rows, target input and output must agree")]
 fn a_batch_with_sides_of_different_size() {
-    let device = Device::flex();
+    let device = crate::device();
     let target = TargetRows {
         input: &[2, 4],
         output: &[4, 3],
@@ -78,7 +78,7 @@ fn a_batch_with_sides_of_different_size() {
 #[test]
 #[should_panic(expected = "KeyValueCache: expected rows and width")]
 fn a_cache_that_meets_other_rows() {
-    let device = Device::flex();
+    let device = crate::device();
     let mut cache = KeyValueCache::default();
     for rows in [2, 3] {
         let part = Tensor::zeros([rows, 1, 6], &device);
@@ -89,11 +89,11 @@ fn a_cache_that_meets_other_rows() {
 #[test]
 #[should_panic(expected = "layer_norm: expected weight and bias of 5")]
 fn rows_that_a_layer_norm_is_not_for() {
-    LayerNorm::new(3, &init()).forward(Tensor::zeros([2, 5], &Device::flex()));
+    LayerNorm::new(3, &init()).forward(Tensor::zeros([2, 5], &crate::device()));
 }
 
 #[test]
 #[should_panic(expected = "rms_norm: expected a weight of 5")]
 fn rows_that_an_rms_norm_is_not_for() {
-    RmsNorm::new(3, &init()).forward(Tensor::zeros([2, 5], &Device::flex()));
+    RmsNorm::new(3, &init()).forward(Tensor::zeros([2, 5], &crate::device()));
 }

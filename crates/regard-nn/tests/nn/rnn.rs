@@ -126,7 +126,7 @@ mod every_model {
 
 #[test]
 fn what_is_resolved_is_the_same_model() {
-    let device = Device::flex();
+    let device = crate::device();
     let sentences = Sentences::new([4, 2], [3, 5]);
     for (kind, config) in configs() {
         let resolved = config.clone().resolved(kind);
@@ -160,7 +160,7 @@ fn inputs(sentences: &Sentences, device: &Device) -> [regard_nn::Tokens; 2] {
 /// What the decoder says once two sources differ in their first token, whose way to the final state is the longest.
 #[test]
 fn only_attention_models_have_maps_and_all_hear_the_whole_source() {
-    let device = Device::flex();
+    let device = crate::device();
     let sentences = Sentences::new([9, 7], [3, 5]);
     let mut changed = sentences.clone();
     for row in &mut changed.sources {
@@ -191,7 +191,7 @@ fn only_attention_models_have_maps_and_all_hear_the_whole_source() {
 
 #[test]
 fn a_reversed_source_is_the_source_read_backward() {
-    let device = Device::flex();
+    let device = crate::device();
     let config = |reverse| RnnConfig {
         reverse_source: Some(reverse),
         bidirectional: false,
@@ -218,7 +218,7 @@ fn a_reversed_source_is_the_source_read_backward() {
 
 #[test]
 fn a_layer_backward_reads_what_a_layer_forward_reads_turned_round() {
-    let device = Device::flex();
+    let device = crate::device();
     for cell in [
         RecurrentCell::Gru,
         RecurrentCell::GruResetBefore,
@@ -241,7 +241,7 @@ fn a_layer_backward_reads_what_a_layer_forward_reads_turned_round() {
 
 #[test]
 fn final_states_are_those_of_the_last_real_positions() {
-    let device = Device::flex();
+    let device = crate::device();
     let lengths = vec![4, 1, 0, 2];
     let layout = Layout::packed(lengths.clone(), 4);
     let encoder = RecurrentEncoderConfig::new(3, 4)

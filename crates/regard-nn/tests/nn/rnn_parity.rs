@@ -27,7 +27,7 @@ const SMOOTHING: f64 = 0.1;
 const FIXTURE: &[u8] = include_bytes!("../fixtures/rnn.safetensors");
 
 fn device() -> Device {
-    Device::flex().autodiff()
+    crate::device().autodiff()
 }
 
 fn init() -> Init {

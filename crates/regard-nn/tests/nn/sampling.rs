@@ -35,7 +35,7 @@ fn most_probable<M: Seq2Seq>(model: &M, source: &Tokens, target_in: &Tokens) -> 
 /// Every token is the true one or what the model says behind those before it; a row begins with the true one. The number of
 /// tokens that differ from the true ones.
 fn check<M: Seq2Seq + Module>(name: &str, model: &M, gold: f64) -> usize {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let sentences = sentences();
     let batch = batch(&sentences, &device);
     let chosen = scheduled_sampling(model, &batch, &pass(gold, 0));
@@ -84,7 +84,7 @@ fn check<M: Seq2Seq + Module>(name: &str, model: &M, gold: f64) -> usize {
 
 #[test]
 fn what_is_not_the_true_token_is_what_the_model_says() {
-    let init = Init::new(1, &Device::flex().autodiff());
+    let init = Init::new(1, &crate::device().autodiff());
     let config = RnnConfig {
         d_model: 8,
         ..RnnConfig::default()
@@ -113,7 +113,7 @@ fn what_is_not_the_true_token_is_what_the_model_says() {
 
 #[test]
 fn nothing_changes_without_draws_or_with_gold_alone() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let config = RnnConfig {
         d_model: 8,
         ..RnnConfig::default()

@@ -147,7 +147,7 @@ laws::tests!(super::transformer::subjects);
 
 #[test]
 fn maps_come_in_order_of_computation() {
-    let device = Device::flex();
+    let device = crate::device();
     let model = model(&small(3, 5, 7, [2, 3]), &device);
     let sentences = Sentences::new([5, 2], [6, 3]);
     let source = sentences.source(Padding::default(), &device);
@@ -176,7 +176,7 @@ fn maps_come_in_order_of_computation() {
 
 #[test]
 fn evaluation_is_the_model_without_dropout() {
-    let device = Device::flex();
+    let device = crate::device();
     let dropping = small(2, 3, 7, [1, 1]);
     let plain = TransformerConfig {
         dropout: 0.0,
@@ -196,7 +196,7 @@ fn evaluation_is_the_model_without_dropout() {
 
 #[test]
 fn each_dropout_is_at_work_alone() {
-    let device = Device::flex();
+    let device = crate::device();
     let base = TransformerConfig {
         dropout: 0.0,
         attention_dropout: 0.0,
@@ -240,7 +240,7 @@ fn each_dropout_is_at_work_alone() {
 /// Cross-attention drops weights in every model: it is silenced here, so that only the self-attention can.
 #[test]
 fn self_attention_of_every_kind_drops_its_weights() {
-    let device = Device::flex();
+    let device = crate::device();
     let batch = Sentences::new([5, 2], [3, 7]).batch(Padding::default(), &device);
     for (attention, drops) in [
         (SelfAttentionKind::Full, true),
@@ -272,7 +272,7 @@ fn self_attention_of_every_kind_drops_its_weights() {
 /// their sum has 64 levels, and at most 32 if any two shared their draws.
 #[test]
 fn every_sublayer_draws_for_itself() {
-    let device = Device::flex();
+    let device = crate::device();
     let config = TransformerConfig {
         dropout: 0.5,
         attention_dropout: 0.0,
@@ -311,7 +311,7 @@ fn every_sublayer_draws_for_itself() {
 /// Work is cut into blocks of some hundred rows; one sentence fits into one block, forty-one do not.
 #[test]
 fn blocks_of_rows_change_no_sum() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let model = model(&small(3, 23, 37, [1, 1]), &device);
     let sentences = Sentences::new([17; 41], [18; 41]);
     let sums = |rows: std::ops::Range<usize>| {
@@ -338,7 +338,7 @@ fn blocks_of_rows_change_no_sum() {
 
 #[test]
 fn parameters_are_as_many_as_by_hand() {
-    let device = Device::flex();
+    let device = crate::device();
     let (source, target) = (19, 17);
     for config in configs() {
         let source = if config.tie == Tying::All {
@@ -382,7 +382,7 @@ fn parameters_are_estimated_closely_enough_to_tell_a_slip() {
         ..config
     };
     for config in choices().into_iter().map(large) {
-        let counted = model(&config, &Device::flex()).num_params() as f64;
+        let counted = model(&config, &crate::device()).num_params() as f64;
         let estimated = config.estimated_parameters(VOCABULARY);
         assert!(
             (estimated / counted - 1.0).abs() < 0.05,
@@ -393,7 +393,7 @@ fn parameters_are_estimated_closely_enough_to_tell_a_slip() {
 
 #[test]
 fn a_tied_matrix_gets_the_gradients_of_all_its_uses() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let batch = Sentences::new([7, 11, 5], [5, 2, 13]).batch(Padding::default(), &device);
     let run = |model: &Transformer| {
         let loss = cross_entropy(model, &batch, 0.1, &Pass::evaluation());
@@ -447,7 +447,7 @@ fn transposed(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 
 #[test]
 fn parameters_are_a_function_of_seed_and_path() {
-    let device = Device::flex();
+    let device = crate::device();
     let config = small(2, 3, 7, [2, 2]);
     let make = |config: &TransformerConfig, seed| {
         parameters(&config.init(19, 17, &Init::new(seed, &device)))

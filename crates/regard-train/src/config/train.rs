@@ -1,5 +1,6 @@
 //! The `[train]` section.
 
+use regard_nn::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -77,6 +78,9 @@ pub struct TrainConfig {
     pub accumulate: usize,
     /// Which activations are computed again in the backward pass instead of kept. Default `none`.
     pub recompute: Recompute,
+    /// Float type of activations; parameters, norms, softmax, loss and what the optimiser keeps are f32. `bf16` is for transformers on
+    /// devices that have it. Default `f32`.
+    pub precision: Precision,
     /// Steps between two lines of the log, at least 1. Default 50.
     pub log_every: u64,
     /// Steps between two validations, at least 1. Default 500.
@@ -144,6 +148,7 @@ impl Default for TrainConfig {
             sampling_floor: None,
             accumulate: 1,
             recompute: Recompute::None,
+            precision: Precision::F32,
             log_every: 50,
             validate_every: 500,
             checkpoint_every: 500,

@@ -1,11 +1,9 @@
 //! Every parameter is of the group that one expects.
 
-use std::collections::BTreeMap;
-
-use burn::tensor::Device;
 use regard_decode::{Problems, parameters, read_model};
 use regard_nn::Init;
 use regard_train::ParameterGroup::{self, Bias, Embedding, Norm, Weight};
+use std::collections::BTreeMap;
 
 /// Names of a model's parameters, sorted, by group.
 fn groups(model: &str) -> BTreeMap<ParameterGroup, Vec<String>> {
@@ -13,7 +11,7 @@ fn groups(model: &str) -> BTreeMap<ParameterGroup, Vec<String>> {
     let model = read_model(&format!("[model]\n{model}").parse().unwrap(), &mut problems);
     problems.or("model".as_ref(), ()).unwrap();
     let mut groups: BTreeMap<_, Vec<String>> = BTreeMap::new();
-    for tensor in parameters(&model.init(9, 9, &Init::new(1, &Device::flex()))) {
+    for tensor in parameters(&model.init(9, 9, &Init::new(1, &crate::device()))) {
         let group = ParameterGroup::of(&tensor.name, tensor.shape.len());
         groups.entry(group).or_default().push(tensor.name);
     }

@@ -8,3 +8,8 @@ mod reference;
 mod run;
 mod schedules;
 mod update;
+
+/// Where the tests compute: on what the environment variable `REGARD_DEVICE` names.
+fn device() -> burn::tensor::Device {
+    regard_kernels::device_of_environment().expect("`REGARD_DEVICE` names a device")
+}

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use regard_decode::{NamedTensor, ParameterPath, parameters};
 use regard_nn::{Embedding, Init, LayerNorm, Linear, LossSum, Pass};
 use regard_train::ParameterGroup::{self, Bias, Norm};
 use regard_train::{
-    Objective, Optimizer, OptimizerKind, Schedule, TeacherForcing, TrainConfig, TrainError, Trainer,
+    Objective, Optimizer, OptimizerKind, Part, Schedule, TeacherForcing, TrainConfig, TrainError,
+    Trainer,
 };
 use safetensors::SafeTensors;
 
@@ -112,7 +113,7 @@ impl Objective for Given {
     type Batch = u64;
 
     fn loss(&self, model: &Parts, step: &u64, _: &Pass) -> LossSum {
-        let device = Device::flex();
+        let device = crate::device();
         let mut products = Products {
             step: *step,
             path: ParameterPath::default(),
@@ -140,7 +141,7 @@ fn check(name: &str, optimizer: OptimizerKind, rate: f64, change: TrainConfig) {
         ..change
     };
     assert_eq!(config.problems(), Vec::<String>::new(), "{name}");
-    let init = Init::new(1, &Device::flex().autodiff());
+    let init = Init::new(1, &crate::device().autodiff());
     let parts = Parts {
         token_embedding: Embedding::new(11, 7, &init.at("embedding")),
         norm: LayerNorm::new(7, &init.at("norm")),
@@ -149,7 +150,7 @@ fn check(name: &str, optimizer: OptimizerKind, rate: f64, change: TrainConfig) {
     let optimizer = Optimizer::new(config.optimizer());
     let mut trainer = Trainer::new(Given, config, parts.map(&mut Fill::default()), optimizer, 0);
     for step in 1..=5 {
-        trainer = trainer.update(&[(step, 1)]).unwrap().0;
+        trainer = trainer.update(&[Part::new(step, 1)]).unwrap().0;
         let got = parameters(trainer.model());
         assert_eq!(got.len(), 5);
         for tensor in got {

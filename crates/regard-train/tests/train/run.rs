@@ -1,8 +1,5 @@
 //! Whole runs through the library.
 
-use std::sync::atomic::AtomicBool;
-
-use burn::tensor::Device;
 use regard_decode::{Checkpoint, RunDirectory, Translator};
 use regard_nn::{ModelConfig, TransformerConfig};
 use regard_text::corpus::ReadReport;
@@ -11,6 +8,7 @@ use regard_text::{DataConfig, TokenizerConfig};
 use regard_train::{
     Outcome, Progress, Report, RunConfig, TrainConfig, TrainError, TrainOptions, Validation, train,
 };
+use std::sync::atomic::AtomicBool;
 
 pub(crate) fn config() -> RunConfig {
     RunConfig {
@@ -79,7 +77,7 @@ fn a_run_tells_what_it_does_and_loads_again() {
         run: directory.path().join("run"),
         resume: false,
         init: None,
-        device: Device::flex(),
+        devices: vec![crate::device()],
     };
     let mut told = Told::default();
     let outcome = train(config(), &options, &AtomicBool::new(false), &mut told).unwrap();
@@ -109,7 +107,7 @@ fn a_run_tells_what_it_does_and_loads_again() {
         config().resolved(),
         "the configuration is kept whole"
     );
-    let translator = Translator::from_run(&options.run, &Device::flex()).unwrap();
+    let translator = Translator::from_run(&options.run, &crate::device()).unwrap();
     assert_eq!(
         translator.translate_batch(&["a b", ""]).unwrap()[1].text,
         ""
@@ -123,7 +121,7 @@ fn a_stop_comes_after_the_step_and_its_checkpoint() {
         run: directory.path().join("run"),
         resume: false,
         init: None,
-        device: Device::flex(),
+        devices: vec![crate::device()],
     };
     let mut told = Told::default();
     let outcome = train(config(), &options, &AtomicBool::new(true), &mut told).unwrap();
@@ -138,7 +136,7 @@ fn a_configuration_made_by_hand_is_checked_too() {
         run: directory.path().join("run"),
         resume: false,
         init: None,
-        device: Device::flex(),
+        devices: vec![crate::device()],
     };
     let mut config = config();
     config.train.steps = 0;

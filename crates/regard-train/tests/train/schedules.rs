@@ -1,11 +1,9 @@
 //! Schedules that depend on validations, in whole runs.
 
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
-
-use burn::tensor::Device;
 use regard_train::{Outcome, RunConfig, Schedule, TrainConfig, TrainOptions, train};
 use serde_json::Value;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use crate::run::{Told, config};
 
@@ -32,7 +30,7 @@ fn run(path: &Path, steps: u64, resume: bool) {
         run: path.into(),
         resume,
         init: None,
-        device: Device::flex(),
+        devices: vec![crate::device()],
     };
     let stop = AtomicBool::new(false);
     let outcome = train(idle(steps), &options, &stop, &mut Told::default()).unwrap();

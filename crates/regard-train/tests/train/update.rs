@@ -1,19 +1,17 @@
 //! One update: what it may depend on, and what it may not.
 
-use std::path::Path;
-
-use burn::tensor::Device;
 use regard_decode::{NamedTensor, parameters};
 use regard_nn::{
-    Batch, Init, Key, Model, ModelConfig, Pass, TargetRows, Tokens, TransformerConfig, each_model,
-    scheduled_sampling,
+    Batch, Init, Key, Model, ModelConfig, Pass, Precision, TargetRows, Tokens, TransformerConfig,
+    each_model, scheduled_sampling,
 };
 use regard_text::SpecialIds;
 use regard_text::batch::HostBatch;
 use regard_text::corpus::Example;
 use regard_train::{
-    Objective, Optimizer, SamplingDecay, TeacherForcing, TrainConfig, TrainError, Trainer,
+    Objective, Optimizer, Part, SamplingDecay, TeacherForcing, TrainConfig, TrainError, Trainer,
 };
+use std::path::Path;
 
 fn model(dropout: f64) -> Model {
     let config = TransformerConfig {
@@ -27,7 +25,7 @@ fn model(dropout: f64) -> Model {
         embedding_dropout: dropout,
         ..TransformerConfig::default()
     };
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     ModelConfig::Transformer(config).init(17, 17, &Init::new(3, &device))
 }
 
@@ -59,9 +57,9 @@ pub(crate) fn examples() -> Vec<Example> {
         .collect()
 }
 
-/// The batches of the given examples, each with its number of rows.
-pub(crate) fn batches(parts: &[&[Example]]) -> Vec<(Batch, usize)> {
-    let device = Device::flex().autodiff();
+/// The batches of the given examples.
+pub(crate) fn batches(parts: &[&[Example]]) -> Vec<Part<Batch>> {
+    let device = crate::device().autodiff();
     let gather = |part: &&[Example]| {
         let indices: Vec<usize> = (0..part.len()).collect();
         let host = HostBatch::gather(part, &indices, SpecialIds::default());
@@ -71,7 +69,7 @@ pub(crate) fn batches(parts: &[&[Example]]) -> Vec<(Batch, usize)> {
             lengths: &host.target_lengths,
         };
         let source = Tokens::new(&host.source.ids, &host.source.lengths, &device);
-        (Batch::new(source, target, &device), host.rows())
+        Part::new(Batch::new(source, target, &device), host.rows())
     };
     parts.iter().map(gather).collect()
 }
@@ -139,8 +137,8 @@ fn scheduled_sampling_changes_what_is_read_and_not_how_steps_are_cut() {
     }
 
     // Without a share of gold, the loss is that of reading what the model says.
-    let device = Device::flex().autodiff();
-    let (batch, _) = batches(&[&examples]).swap_remove(0);
+    let device = crate::device().autodiff();
+    let Part { batch, .. } = batches(&[&examples]).swap_remove(0);
     let model = model(0.0);
     let pass = Pass::training(Key::new(1), 0).with_gold(0.0);
     let loss = |batch: &Batch, pass: &Pass| {
@@ -291,4 +289,97 @@ fn what_is_no_number_stops_before_the_update_and_names_its_batch() {
         "{error}"
     );
     assert!(error.hint().unwrap().contains("train.learning_rate"));
+}
+
+/// The parts of `examples` cut at `cuts`, each for the next replica; an empty one is left out.
+fn shares(examples: &[Example], cuts: &[usize]) -> Vec<Part<Batch>> {
+    let begins = std::iter::once(0).chain(cuts.iter().copied());
+    let ends = cuts.iter().copied().chain([examples.len()]);
+    let mut parts = Vec::new();
+    for (replica, (begin, end)) in begins.zip(ends).enumerate() {
+        if begin < end {
+            let part = batches(&[&examples[begin..end]]).remove(0);
+            parts.push(Part { replica, ..part });
+        }
+    }
+    parts
+}
+
+#[test]
+fn replicas_change_nothing_but_rounding() {
+    let examples = examples();
+    let last = examples.len();
+    for dropout in [0.0, 0.3] {
+        let steps = |cuts: &[usize]| {
+            let copies = vec![crate::device().autodiff(); cuts.len()];
+            let mut trainer = trainer(dropout, config()).with_copies(&copies);
+            let mut outcomes = Vec::new();
+            for _ in 0..3 {
+                let (updated, outcome) = trainer.update(&shares(&examples, cuts)).unwrap();
+                outcomes.push(outcome);
+                trainer = updated;
+            }
+            (saved(trainer.optimizer()), outcomes)
+        };
+        let (alone, expected) = steps(&[]);
+        // Two and three replicas; shares as equal as rows allow, unequal ones, and some without a token.
+        for cuts in [&[4][..], &[1], &[last], &[0], &[2, 5], &[1, 1], &[0, 3]] {
+            let (moments, outcomes) = steps(cuts);
+            for (one, other) in expected.iter().zip(&outcomes) {
+                assert_eq!((one.tokens, one.step), (other.tokens, other.step));
+                let close = |a: f64, b: f64| (a - b).abs() < 1e-5 * a;
+                assert!(
+                    close(one.nats, other.nats) && close(one.gradient_norm, other.gradient_norm),
+                    "dropout {dropout}, cut at {cuts:?}: {one:?} and {other:?}"
+                );
+            }
+            let difference = largest_difference(&alone, &moments);
+            assert!(
+                difference < 1e-6,
+                "dropout {dropout}, cut at {cuts:?}: moments differ by {difference}"
+            );
+        }
+    }
+}
+
+/// Products of bf16 keep 8 bits of each number; what comes of them stays near what f32 gives, and what is kept is f32.
+#[test]
+fn bf16_learns_what_f32_does() {
+    if !crate::device().supports_dtype(burn::tensor::DType::BF16) {
+        return;
+    }
+    let batches = batches(&[&examples()]);
+    let losses = |precision| {
+        let config = TrainConfig {
+            precision,
+            ..config()
+        };
+        let mut trainer = trainer(0.0, config);
+        let mut losses = Vec::new();
+        for _ in 0..60 {
+            let (updated, outcome) = trainer.update(&batches).unwrap();
+            losses.push(outcome.nats / outcome.tokens as f64);
+            trainer = updated;
+        }
+        losses
+    };
+    let (full, half) = (losses(Precision::F32), losses(Precision::Bf16));
+    assert_ne!(full, half, "nothing was computed in bf16");
+    assert!(
+        (full[0] - half[0]).abs() < 0.01 * full[0],
+        "{} and {}",
+        full[0],
+        half[0]
+    );
+    let (first, last) = (half[0], half[59]);
+    assert!(
+        last < 0.7 * first,
+        "from {first} to {last}, f32 to {}",
+        full[59]
+    );
+    assert!(
+        (last - full[59]).abs() < 0.1 * first,
+        "{last}, f32 {}",
+        full[59]
+    );
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use regard_decode::{DecodeBench, ProfileLine, bench_decode};
+use regard_kernels::device;
 use regard_nn::{ModelConfig, RnnConfig, TransformerConfig};
 use regard_text::SpecialIds;
 use regard_train::{BenchPadding, Profile, Recompute, TrainBench, bench_train};
@@ -12,7 +13,6 @@ use crate::cli::{
     Arguments, BenchCommand, BenchDecodeOptions, BenchOptions, BenchTrainOptions, PaddingName,
     ShapeOptions,
 };
-use crate::device;
 use crate::output::say;
 
 /// Most ids of a batch: the device counts them in 32 bits.
@@ -28,7 +28,7 @@ pub(crate) fn run(options: &BenchOptions, arguments: &Arguments) -> Result<ExitC
 
 fn train(options: &BenchTrainOptions, arguments: &Arguments) -> Result<()> {
     let shape = &options.shape;
-    let device = device::named(&arguments.device)?;
+    let device = device(&arguments.device)?;
     let model = model(shape, 1)?;
     if options.recompute && !matches!(model, ModelConfig::Transformer(_)) {
         bail!(
@@ -105,7 +105,7 @@ fn say_lines(lines: &[ProfileLine]) -> Result<()> {
 
 fn decode(options: &BenchDecodeOptions, arguments: &Arguments) -> Result<()> {
     let shape = &options.shape;
-    let device = device::named(&arguments.device)?;
+    let device = device(&arguments.device)?;
     let bench = DecodeBench {
         vocabulary: shape.vocabulary,
         batch: shape.batch,

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use burn::module::Module;
+use regard_kernels::device;
 use regard_nn::Init;
 use regard_text::SpecialIds;
 use regard_text::batch::plan_epoch;
@@ -17,11 +18,10 @@ use regard_train::{measure_memory, prepare_corpora};
 use self::findings::{Findings, Part, Vocabulary};
 use crate::cli::{Arguments, CheckOptions};
 use crate::commands::load_config;
-use crate::device;
 use crate::output::{count, say};
 
 pub(crate) fn run(options: &CheckOptions, arguments: &Arguments) -> Result<ExitCode> {
-    let device = device::named(&arguments.device)?;
+    let device = device(&arguments.device)?;
     let config = load_config(&options.config, &options.set, arguments)?;
     let corpora = prepare_corpora(&config.data, |pairs| {
         let tokenizers = pairs.train_tokenizers(&config.tokenizer)?;

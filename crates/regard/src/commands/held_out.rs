@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use anyhow::Result;
+use regard_decode::Translator;
 use regard_eval::bleu::Bleu;
 use regard_eval::exact::exact_match;
+use regard_kernels::devices;
 use regard_text::DataConfig;
 use regard_text::corpus::Pair;
 use regard_text::toy::Split;
 
 use crate::cli::Arguments;
-use crate::commands::{load, warn_of_truncation};
+use crate::commands::warn_of_truncation;
 use crate::output::say;
 
 /// Sentences that are shown in full.
@@ -28,7 +30,8 @@ pub(crate) fn report(run: &Path, data: &DataConfig, arguments: &Arguments) -> Re
         }
     }
     if !pairs.is_empty() {
-        let translator = load(run, None, arguments)?;
+        // Training may use several devices; the first will do.
+        let translator = Translator::from_run(run, &devices(&arguments.device)?[0])?;
         let sources: Vec<&str> = pairs.iter().map(|pair| pair.source.as_str()).collect();
         let translations = translator.translate_batch(&sources)?;
         let truncated = translations.iter().filter(|line| line.truncated).count();

@@ -6,16 +6,16 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use burn::module::Module;
 use regard_decode::{BundleConfig, DecodeError, RunDirectory, check_import, import_run, parse};
+use regard_kernels::device;
 use regard_text::{Tokenizer, TokenizerConfig, Tokenizers};
 use regard_train::set_key;
 
 use crate::cli::{Arguments, ImportOptions};
 use crate::commands::default_run;
-use crate::device;
 use crate::output::complain;
 
 pub(crate) fn run(options: &ImportOptions, arguments: &Arguments) -> Result<ExitCode> {
-    let device = device::named(&arguments.device)?;
+    let device = device(&arguments.device)?;
     let run = options.run.clone();
     let run = RunDirectory::new(run.unwrap_or_else(|| default_run(&options.config)));
     check_import(&run)?;

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use burn::module::Module;
 use regard_decode::{Bundle, Checkpoint, Pack, RunDirectory};
+use regard_kernels::device;
 use regard_nn::ModelConfig;
 use regard_train::Validation;
 use serde::Serialize;
 
 use crate::cli::{Arguments, InspectOptions};
-use crate::device;
 use crate::output::say;
 
 /// What there is at a path.
@@ -57,7 +57,7 @@ struct Vocabulary {
 }
 
 pub(crate) fn run(options: &InspectOptions, arguments: &Arguments) -> Result<ExitCode> {
-    let device = device::named(&arguments.device)?;
+    let device = device(&arguments.device)?;
     let (place, bundle) = if options.run.is_file() {
         let pack = Pack::open(&options.run)?;
         let place = Place::Pack {

@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use regard_decode::{Pack, RunDirectory, check_writable};
+use regard_kernels::device;
 
 use crate::cli::{Arguments, PackOptions};
-use crate::device;
 use crate::output::complain;
 
 pub(crate) fn run(options: &PackOptions, arguments: &Arguments) -> Result<ExitCode> {
-    let device = device::named(&arguments.device)?;
+    let device = device(&arguments.device)?;
     let run = RunDirectory::open(&options.run)?;
     check_writable(&options.output)?;
     Pack::write(&run, options.checkpoint, &options.output, &device)?;

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
+use regard_kernels::devices;
 use regard_train::{Outcome, train};
 
 use crate::cli::{Arguments, TrainOptions};
 use crate::commands::progress::Bar;
 use crate::commands::{default_run, held_out, load_config};
+use crate::dashboard;
 use crate::output::complain;
-use crate::{dashboard, device};
 
 pub(crate) fn run(options: &TrainOptions, arguments: &Arguments) -> Result<ExitCode> {
     if options.dashboard {
         dashboard::check()?;
     }
-    let device = device::named(&arguments.device)?;
+    let devices = devices(&arguments.device)?;
     let config = load_config(&options.config, &options.set, arguments)?;
     let run = options
         .run
@@ -29,7 +30,7 @@ pub(crate) fn run(options: &TrainOptions, arguments: &Arguments) -> Result<ExitC
         run: run.clone(),
         resume: options.resume,
         init: options.init.clone(),
-        device,
+        devices,
     };
     let outcome = if options.dashboard {
         dashboard::train(config.clone(), &train_options, &stop, arguments)

@@ -20,10 +20,10 @@ use self::jobs::{Jobs, process};
 pub(crate) use self::wishes::Wishes;
 use crate::cli::{Arguments, TranslateOptions};
 use crate::commands::{load_for, warn_of_truncation};
-use crate::device;
 use crate::failure::INTERRUPTED;
 use crate::lines::{Lines, open_or_stdin};
 use crate::output::{complain, count};
+use crate::threads;
 
 /// Lines translated together, at most: enough for full batches of similar length, little enough for constant memory.
 const CHUNK: usize = 1_000;
@@ -53,7 +53,7 @@ pub(crate) fn run(options: &TranslateOptions, arguments: &Arguments) -> Result<E
     translator.check_n_best(form.hypotheses())?;
     let is_talk = options.input.is_empty() && io::stdin().is_terminal();
     let workers = if is_talk { 1 } else { options.workers };
-    let pools = device::shares(arguments.threads, workers)?;
+    let pools = threads::shares(arguments.threads, workers)?;
     let (name, mut output) = open_output(options)?;
     let mut write = |text: &str| {
         let written = output.write_all(text.as_bytes());
@@ -253,7 +253,7 @@ mod tests {
         let jobs = Jobs::new(9);
         let inputs = [typed(b"a\nb\n"), typed(b"c"), typed(b""), typed(b"d\n")];
         feed(&jobs, inputs.into_iter().flatten().collect());
-        let pools = device::shares(Some(1), 1).unwrap();
+        let pools = threads::shares(Some(1), 1).unwrap();
         let mut chunks = Vec::new();
         let leave = |chunk: Chunk| {
             chunks.push((chunk.first, chunk.lines.concat()));

@@ -131,9 +131,19 @@ impl Place {
 
     /// Runs the program with `input` on its standard input.
     pub(crate) fn run_on(&self, arguments: &[&str], input: impl Into<Vec<u8>>) -> Ran {
+        Ran::new(&self.command(arguments).write_stdin(input).output().unwrap())
+    }
+
+    /// Runs the program with environment variables.
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
+        let mut command = self.command(arguments);
+        Ran::new(&command.envs(variables.iter().copied()).output().unwrap())
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.current_dir(self.directory.path()).args(arguments);
-        Ran::new(&command.write_stdin(input).output().unwrap())
+        command
     }
 
     /// Starts the program and leaves it running.

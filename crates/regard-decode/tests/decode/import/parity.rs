@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use regard_decode::{TensorFile, import_weights, load_parameters, parameters, write_tensors};
 use regard_nn::{
     Init, Model, ModelConfig, Pass, RecurrentCell, ResidualForm, RnnConfig, Seq2Seq, Tokens,
@@ -74,7 +74,7 @@ pub(super) fn initialised(config: &ModelConfig) -> Model {
     } else {
         SOURCE_VOCABULARY
     };
-    config.init(source, TARGET_VOCABULARY, &Init::new(1, &Device::flex()))
+    config.init(source, TARGET_VOCABULARY, &Init::new(1, &crate::device()))
 }
 
 pub(super) const CHECKPOINTS: [&str; 7] = [
@@ -89,7 +89,7 @@ pub(super) const CHECKPOINTS: [&str; 7] = [
 
 /// Hidden states and logits of every real target position.
 fn said<M: Seq2Seq>(model: &M, source: &[u32], target_in: &[u32]) -> [Vec<f32>; 2] {
-    let device = Device::flex();
+    let device = crate::device();
     let source = Tokens::new(source, &SOURCE_LENGTHS, &device);
     let target_in = Tokens::new(target_in, &TARGET_LENGTHS, &device);
     let hidden = model

@@ -1,7 +1,7 @@
 //! What linear attention sums up, over all positions at once or step by step.
 
 use burn::tensor::{Bool, Tensor};
-use regard_kernels::{join_heads, split_heads};
+use regard_kernels::{join_heads, product, split_heads};
 
 use super::LinearAttentionOptions;
 #[cfg(doc)]
@@ -81,7 +81,7 @@ impl LinearAttentionState {
         let earlier = if causal { s - t } else { s };
         if earlier > 0 {
             let [key, value] = [&key, &value].map(|x| x.clone().slice_dim(2, 0..earlier));
-            self.add(key.swap_dims(2, 3).matmul(value));
+            self.add(product(key.swap_dims(2, 3), value));
         }
         self.length += s;
         if batch == 0 || t == 0 || self.length == 0 {
@@ -92,7 +92,7 @@ impl LinearAttentionState {
             let [key, value] = [key, value].map(|x| x.slice_dim(2, earlier..s));
             self.in_order(query, key, value)
         } else {
-            query.matmul(self.sums.clone().expect("keys were added"))
+            product(query, self.sums.clone().expect("keys were added"))
         };
         means(totals)
     }
@@ -119,7 +119,7 @@ impl LinearAttentionState {
         let count = t.div_ceil(chunk);
         let [query, key, value] = [query, key, value].map(|x| chunks(x, count, chunk)); // [B, H, n, C, ..]
 
-        let own = key.clone().swap_dims(3, 4).matmul(value.clone()); // [B, H, n, K, K_v + 1]
+        let own = product(key.clone().swap_dims(3, 4), value.clone()); // [B, H, n, K, K_v + 1]
         let like = (&own.device(), own.dtype());
         self.add(Tensor::zeros([batch, heads, width, value_width], like));
         let past = self.sums.take().expect("zeros were added").unsqueeze_dim(2);
@@ -128,12 +128,9 @@ impl LinearAttentionState {
         let before = sums.slice_dim(2, 0..count);
 
         let future = Tensor::<2, Bool>::tril_mask([chunk, chunk], 0, &query.device());
-        let near = query
-            .clone()
-            .matmul(key.swap_dims(3, 4)) // [B, H, n, C, C]
-            .mask_fill(future.unsqueeze(), 0.0)
-            .matmul(value);
-        (query.matmul(before) + near)
+        let near = product(query.clone(), key.swap_dims(3, 4)); // [B, H, n, C, C]
+        let near = product(near.mask_fill(future.unsqueeze(), 0.0), value);
+        (product(query, before) + near)
             .reshape([batch, heads, count * chunk, value_width])
             .slice_dim(2, 0..t)
     }
@@ -243,7 +240,7 @@ impl Operands {
 
     /// `[B, H, T, S]`.
     pub(super) fn weights(&self, mask: &AttentionMask) -> Tensor<4> {
-        let products = self.query.clone().matmul(self.key.clone().swap_dims(2, 3));
+        let products = product(self.query.clone(), self.key.clone().swap_dims(2, 3));
         let [batch, _, t, s] = products.dims();
         if products.dims().contains(&0) {
             return products;

@@ -61,12 +61,12 @@ kinds::tests!(super::additive::subjects);
 
 #[test]
 fn hypotheses_share_a_memory() {
-    rows_in_groups_share_a_memory(subjects(&Device::flex()));
+    rows_in_groups_share_a_memory(subjects(&crate::device()));
 }
 
 #[test]
 fn pytorch() {
-    let init = Init::new(1, &Device::flex().autodiff());
+    let init = Init::new(1, &crate::device().autodiff());
     for (name, n_heads) in [("additive/one", 1), ("additive/heads", H)] {
         let kind = config(QUERY, n_heads).init(&init);
         agrees_with_pytorch(name, kind, QUERY, 0);
@@ -85,7 +85,7 @@ fn operands(n_heads: usize, device: &Device) -> ([Tensor<3>; 3], Tensor<1>) {
 
 #[test]
 fn a_head_is_attention_with_its_slices() {
-    let device = Device::flex();
+    let device = crate::device();
     let ([query, key, value], score) = operands(H, &device);
     let options = |n_heads| AttentionOptions {
         weights: true,
@@ -118,7 +118,7 @@ fn a_head_is_attention_with_its_slices() {
 
 #[test]
 fn the_scale_is_one_unless_given() {
-    let device = Device::flex();
+    let device = crate::device();
     let ([query, key, value], score) = operands(1, &device);
     let run = |score: Tensor<1>, scale| {
         let options = AttentionOptions {
@@ -138,7 +138,7 @@ fn the_scale_is_one_unless_given() {
 #[test]
 fn one_parameter_for_each_number_of_the_formula() {
     use burn::module::Module;
-    let init = Init::new(1, &Device::flex());
+    let init = Init::new(1, &crate::device());
     let kind = |bias| config(QUERY, H).with_bias(bias).init(&init);
     let count = H * HIDDEN * (QUERY + D + 1);
     assert_eq!(kind(false).num_params(), count);
@@ -150,7 +150,7 @@ fn one_parameter_for_each_number_of_the_formula() {
     expected = "additive_attention: expected query [B, T, H A], key [B, S, H A], score_weight [H A], value [B, S, H K_v] with H = 1, got [2, 7, 5], [2, 11, 5], [4], [2, 11, 3]"
 )]
 fn a_score_of_another_width() {
-    let ([query, key, value], score) = operands(1, &Device::flex());
+    let ([query, key, value], score) = operands(1, &crate::device());
     let options = AttentionOptions::new(1);
     additive_attention(query, key, score.narrow(0, 0, 4), value, options);
 }
@@ -162,12 +162,12 @@ fn a_score_of_another_width() {
 fn heads_that_do_not_divide_the_memory() {
     AdditiveAttentionConfig::new(4, 6, 5)
         .with_n_heads(4)
-        .init(&Init::new(1, &Device::flex()));
+        .init(&Init::new(1, &crate::device()));
 }
 
 /// A memory of two rows meets `rows` rows of queries.
 fn meet(rows: usize, mask: &AttentionMask) {
-    let device = Device::flex();
+    let device = crate::device();
     let attention = AdditiveAttentionConfig::new(4, 6, 5).init(&Init::new(1, &device));
     let memory = attention.project(Tensor::zeros([2, 3, 6], &device));
     let query = Tensor::zeros([rows, 1, 4], &device);

@@ -19,7 +19,7 @@ fn cross(device: &Device) -> MultiHeadCrossAttention {
 
 /// `rows` queries of length 2 on 2 rows of memory.
 fn attend(rows: usize, mask: AttentionMask) -> (Vec<f32>, Vec<f32>) {
-    let device = Device::flex();
+    let device = crate::device();
     let attention = cross(&device);
     let [queries, memory] = [
         numbers("query", [rows, 2, D], &device),
@@ -38,7 +38,7 @@ fn attend(rows: usize, mask: AttentionMask) -> (Vec<f32>, Vec<f32>) {
 
 #[test]
 fn hypotheses_see_what_they_see_on_repeated_rows() {
-    let device = Device::flex();
+    let device = crate::device();
     let lengths = AttentionMask::key_lengths;
     let (context, weights) = attend(6, lengths(vec![5, 3]));
     let memory = numbers("memory", [2, 5, D], &device).repeat_dim(1, 3);
@@ -79,7 +79,7 @@ fn hypotheses_in_a_window() {
 
 #[test]
 fn hypotheses_of_an_associative_memory_see_what_they_see_on_repeated_rows() {
-    let device = Device::flex();
+    let device = crate::device();
     let config = HopfieldAttentionConfig::new(D, H).with_iterations(3);
     let attention = fill(config.init(&Init::new(1, &device)), "attention");
     let query = numbers("query", [4, 2, D], &device);
@@ -114,7 +114,7 @@ fn steps(config: &MultiHeadAttentionConfig, x: &Tensor<3>, pass: &Pass) -> Vec<f
 
 #[test]
 fn a_step_in_a_window_meets_only_the_keys_that_it_reaches() {
-    let device = Device::flex();
+    let device = crate::device();
     let x = numbers("x", [1, 9, D], &device);
     let plain = MultiHeadAttentionConfig::new(D, H)
         .with_n_kv_heads(Some(1))
@@ -141,7 +141,7 @@ fn a_step_in_a_window_meets_only_the_keys_that_it_reaches() {
 
 #[test]
 fn a_window_and_a_graph_are_both_kept() {
-    let device = Device::flex();
+    let device = crate::device();
     let x = numbers("x", [1, 40, D], &device);
     let config = MultiHeadAttentionConfig::new(D, H);
     let layer = |config: MultiHeadAttentionConfig| {

@@ -1,6 +1,6 @@
 //! Nothing to look at, nobody who looks, no rows: zeros, where there is room for any.
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 use regard_nn::{
     AttentionMask, AttentionOptions, HardAttentionOptions, HardEstimator, LinearAttentionOptions,
     LinearAttentionState, Normalizer, Settling, attention, hard_attention, hopfield_energy,
@@ -23,9 +23,9 @@ fn empties() -> Vec<[Tensor<3>; 3]> {
         let x = |name, length| {
             let dims = [batch, length, H * 5];
             if dims.contains(&0) {
-                Tensor::zeros(dims, (&Device::flex(), dtype))
+                Tensor::zeros(dims, (&crate::device(), dtype))
             } else {
-                numbers(name, dims, &Device::flex()).cast(dtype)
+                numbers(name, dims, &crate::device()).cast(dtype)
             }
         };
         [x("query", t), x("key", s), x("value", s)]
@@ -93,7 +93,7 @@ fn linear_attention_gives_zeros() {
 
 #[test]
 fn a_step_without_positions_changes_no_state() {
-    let device = Device::flex();
+    let device = crate::device();
     let mask = AttentionMask::causal();
     let options = LinearAttentionOptions {
         mask,

@@ -112,7 +112,7 @@ mod laws {
 #[test]
 fn both_forms_are_what_pytorch_computes() {
     const FIXTURE: &[u8] = include_bytes!("../../fixtures/graph.safetensors");
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let by_row = [drawn("graph 0"), drawn("graph 1")];
     for (name, graphs) in [("shared", &by_row[..1]), ("by_row", &by_row[..])] {
         for dense in [false, true] {
@@ -153,7 +153,7 @@ fn run(
 /// Random graphs, from none to all of the edges, of several sizes.
 #[test]
 fn both_forms_agree_on_random_graphs() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     for (nodes, one_in) in [
         (1, 1),
         (1, u32::MAX),
@@ -206,7 +206,7 @@ fn both_forms_agree_on_random_graphs() {
 
 #[test]
 fn nodes_that_see_nothing_have_no_part() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let options = || AttentionOptions {
         weights: true,
         ..AttentionOptions::new(H)
@@ -237,7 +237,7 @@ fn nodes_that_see_nothing_have_no_part() {
 /// Usual masks, as edge lists.
 #[test]
 fn causal_full_windowed_and_packed_attention_are_special_cases() {
-    let device = Device::flex();
+    let device = crate::device();
     let [q, k, v] = ["q", "k", "v"].map(|name| numbers(name, [B, N, D], &device));
     let block = |i: usize| [3, 8, N].iter().position(|&end| i < end);
     let cases = [
@@ -282,7 +282,7 @@ fn causal_full_windowed_and_packed_attention_are_special_cases() {
 
 #[test]
 fn a_batch_is_its_disjoint_union() {
-    let device = Device::flex();
+    let device = crate::device();
     let layer = layer(&device);
     let graphs = [drawn("graph 0"), drawn("graph 1")];
     let (mask, pass) = (AttentionMask::none(), Pass::evaluation());
@@ -304,7 +304,7 @@ fn a_batch_is_its_disjoint_union() {
 #[test]
 fn a_large_graph_costs_its_edges() {
     let nodes = 100_003;
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let edges: Vec<[usize; 2]> = (0..nodes)
         .flat_map(|i| [1, 2].map(|back| [(i + nodes - back) % nodes, i]))
         .collect();
@@ -324,7 +324,7 @@ fn a_large_graph_costs_its_edges() {
 
 #[test]
 fn the_order_of_edges_is_that_of_their_weights_only() {
-    let device = Device::flex();
+    let device = crate::device();
     let layer = layer(&device);
     let graph = drawn("graph 0");
     let reversed: Vec<[usize; 2]> = graph.edges().iter().rev().copied().collect();
@@ -345,7 +345,7 @@ fn the_order_of_edges_is_that_of_their_weights_only() {
 /// Where a graph and another rule leave a node nothing, as well.
 #[test]
 fn edges_and_masked_pairs_see_the_same_under_every_other_rule() {
-    let device = Device::flex();
+    let device = crate::device();
     let layer = fill(
         GraphAttentionConfig::new(D, H).init(&Init::new(1, &device)),
         "attention",
@@ -395,7 +395,7 @@ fn edges_and_masked_pairs_see_the_same_under_every_other_rule() {
 
 #[test]
 fn an_example_meets_the_same_draws_in_every_batch() {
-    let device = Device::flex();
+    let device = crate::device();
     let config = GraphAttentionConfig::new(D, H).with_dropout(0.5);
     let layer = fill(config.init(&Init::new(1, &device)), "attention");
     let graphs = [drawn("graph 1"), drawn("graph 0")];

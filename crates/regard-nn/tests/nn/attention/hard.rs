@@ -68,7 +68,7 @@ kinds::tests!(subjects);
 /// Scores of one query, and values that tell where they stand.
 fn select(scores: &[f32], mask: AttentionMask) -> [Vec<f32>; 2] {
     let s = scores.len();
-    let device = Device::flex();
+    let device = crate::device();
     let scores = Tensor::<1>::from_floats(scores, &device).reshape([1, 1, 1, s]);
     let value = Tensor::<1>::from_floats(&[10.0, 20.0, 30.0, 40.0][..s], &device);
     let options = HardAttentionOptions {
@@ -104,7 +104,7 @@ fn the_best_visible_key_is_selected_and_of_equal_ones_the_first() {
 
 #[test]
 fn weights_are_exactly_one_hot_in_training_too() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     for estimator in ESTIMATORS {
         let query = numbers("query", [2, 7, D], &device);
         let memory = numbers("memory", [2, 11, D], &device);
@@ -122,7 +122,7 @@ fn weights_are_exactly_one_hot_in_training_too() {
 
 #[test]
 fn an_example_meets_the_same_draws_in_every_batch() {
-    let device = Device::flex();
+    let device = crate::device();
     let query = numbers("query", [4, 7, D], &device);
     let memory = numbers("memory", [4, 11, D], &device);
     let layer = layer(HardEstimator::Reinforce, &device);
@@ -144,7 +144,7 @@ fn an_example_meets_the_same_draws_in_every_batch() {
 
 #[test]
 fn what_sees_nothing_has_no_part_in_training() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     for estimator in ESTIMATORS {
         let layer = layer(estimator, &device);
         let query = numbers("query", [2, 7, D], &device).require_grad();
@@ -201,7 +201,7 @@ mod parity {
     const K_V: usize = 13;
 
     fn input<const R: usize>(name: &str, shape: [usize; R]) -> Tensor<R> {
-        numbers(name, shape, &Device::flex().autodiff()).require_grad()
+        numbers(name, shape, &crate::device().autodiff()).require_grad()
     }
 
     fn masked() -> AttentionMask {
@@ -240,7 +240,7 @@ mod parity {
 
     #[test]
     fn reinforce() {
-        let device = Device::flex().autodiff();
+        let device = crate::device().autodiff();
         let config = ReinforceLossConfig::new(K, H).with_entropy_weight(0.3);
         let reinforce = fill(config.init(&Init::new(1, &device)), "reinforce");
         for (name, mask) in [

@@ -75,7 +75,7 @@ kinds::tests!(super::hopfield::subjects);
 #[test]
 fn it_is_the_papers_formula() {
     for (name, iterations) in [("hopfield/1", 1), ("hopfield/3", 3)] {
-        let device = Device::flex().autodiff();
+        let device = crate::device().autodiff();
         let config = config().with_iterations(iterations).with_beta(Some(BETA));
         let memory = layer(&config, &device);
         let x = numbers("x", [B, T, D], &device).require_grad();
@@ -94,7 +94,7 @@ fn it_is_the_papers_formula() {
 
 #[test]
 fn the_energy_is_the_papers_formula() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let state = numbers("state", [B, T, D], &device).require_grad();
     let patterns = numbers("patterns", [B, S, D], &device).require_grad();
     let options = AttentionOptions {
@@ -142,7 +142,7 @@ fn doubles<const R: usize>(x: Tensor<R>) -> Vec<f64> {
 
 #[test]
 fn one_iteration_is_attention() {
-    let device = Device::flex();
+    let device = crate::device();
     let [state, patterns, value] =
         [("x", T), ("memory", S), ("value", S)].map(|(name, n)| numbers(name, [B, n, D], &device));
     let options = AttentionOptions {
@@ -164,7 +164,7 @@ fn one_iteration_is_attention() {
 
 #[test]
 fn with_default_beta_the_layer_is_multi_head_attention_with_the_same_parameters() {
-    let device = Device::flex();
+    let device = crate::device();
     let (x, memory) = (
         numbers("x", [B, T, D], &device),
         numbers("memory", [B, S, D], &device),
@@ -185,7 +185,7 @@ fn with_default_beta_the_layer_is_multi_head_attention_with_the_same_parameters(
 
 /// Energies of states through eight iterations, and beta: one draw of everything on which they depend.
 fn energies(draw: u64, biased: bool) -> (Vec<Vec<f64>>, f64) {
-    let device = Device::flex();
+    let device = crate::device();
     let key = Key::new(draw);
     let size =
         |name: &str, most: u64| usize::try_from(1 + key.at(name).bits(0) % most).expect("small");
@@ -249,7 +249,7 @@ fn no_iteration_lets_the_energy_rise() {
 
 #[test]
 fn the_slope_of_the_energy_is_what_an_iteration_moves() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let state = normal(Key::new(1), [B, T, D], 1.0, true, &device).require_grad();
     let patterns = normal(Key::new(2), [B, S, D], 1.0, true, &device);
     let options = AttentionOptions {
@@ -269,7 +269,7 @@ fn the_slope_of_the_energy_is_what_an_iteration_moves() {
 
 #[test]
 fn the_energy_of_a_state_that_sees_no_pattern_is_half_its_square() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let state = numbers("state", [B, T, 5], &device).require_grad();
     let patterns = numbers("patterns", [B, S, 5], &device).require_grad();
     let options = AttentionOptions {
@@ -295,7 +295,7 @@ fn signs(key: Key, n: usize, width: usize, device: &Device) -> Tensor<3> {
 
 #[test]
 fn stored_patterns_are_retrieved_from_corrupted_ones() {
-    let device = Device::flex();
+    let device = crate::device();
     let (n, width) = (200, 64);
     let patterns = signs(Key::new(4), n, width, &device);
     // Half of every pattern is lost, and the rest noisy.
@@ -329,7 +329,7 @@ fn stored_patterns_are_retrieved_from_corrupted_ones() {
 
 #[test]
 fn a_value_that_belongs_to_a_pattern_is_found_by_the_pattern() {
-    let device = Device::flex();
+    let device = crate::device();
     let patterns = signs(Key::new(4), 20, 64, &device);
     let names = normal(Key::new(6), [1, 20, 3], 1.0, false, &device);
     let corrupted = patterns.clone().slice_fill([0..1, 0..20, 0..16], 0.0);
@@ -345,7 +345,7 @@ fn a_value_that_belongs_to_a_pattern_is_found_by_the_pattern() {
 
 #[test]
 fn at_a_high_temperature_every_state_goes_to_the_mean() {
-    let device = Device::flex();
+    let device = crate::device();
     let patterns = signs(Key::new(4), 20, 64, &device);
     let (state, values) = (patterns.clone(), patterns.clone());
     let settled = hopfield_retrieve(
@@ -361,7 +361,7 @@ fn at_a_high_temperature_every_state_goes_to_the_mean() {
 
 #[test]
 fn a_tolerance_ends_at_a_fixed_point() {
-    let device = Device::flex();
+    let device = crate::device();
     let patterns = normal(Key::new(7), [B, S, D], 1.0, false, &device);
     let state = normal(Key::new(8), [B, T, D], 1.0, false, &device);
     let run = |state: Tensor<3>, settling| {
@@ -382,7 +382,7 @@ fn a_tolerance_ends_at_a_fixed_point() {
 
 #[test]
 fn gradients_flow_through_every_iteration_that_moved_a_state() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let gradient = |settling| {
         let state = numbers("x", [B, T, D], &device).require_grad();
         let patterns = numbers("memory", [B, S, D], &device);
@@ -415,20 +415,20 @@ fn gradients_flow_through_every_iteration_that_moved_a_state() {
     expected = "HopfieldAttention: expected d_model to be a multiple of n_heads = 4 and at least one iteration, got 6 and 1 iterations"
 )]
 fn heads_that_do_not_divide_the_width() {
-    HopfieldAttentionConfig::new(6, 4).init(&Init::new(1, &Device::flex()));
+    HopfieldAttentionConfig::new(6, 4).init(&Init::new(1, &crate::device()));
 }
 
 #[test]
 #[should_panic(expected = "HopfieldAttention: expected a positive beta, got Some(0.0)")]
 fn an_infinite_temperature() {
     let config = HopfieldAttentionConfig::new(6, 3).with_beta(Some(0.0));
-    config.init(&Init::new(1, &Device::flex()));
+    config.init(&Init::new(1, &crate::device()));
 }
 
 #[test]
 #[should_panic(expected = "hopfield_retrieve: expected at least one iteration, got 0")]
 fn no_iterations() {
-    let x = Tensor::<3>::zeros([1, 2, 3], &Device::flex());
+    let x = Tensor::<3>::zeros([1, 2, 3], &crate::device());
     hopfield_retrieve(
         x.clone(),
         x.clone(),
@@ -443,7 +443,7 @@ fn no_iterations() {
     expected = "hopfield_energy: expected state [B, T, H K] and patterns [B, S, H K] with H = 1, got [1, 2, 3] and [1, 2, 4]"
 )]
 fn the_energy_of_patterns_of_another_width() {
-    let device = Device::flex();
+    let device = crate::device();
     let (state, patterns) = (
         Tensor::zeros([1, 2, 3], &device),
         Tensor::zeros([1, 2, 4], &device),
@@ -461,13 +461,13 @@ fn sparse() -> AttentionOptions {
 #[test]
 #[should_panic(expected = "hopfield_retrieve: the normaliser")]
 fn an_update_by_another_normaliser() {
-    let x = Tensor::<3>::ones([1, 2, 3], &Device::flex());
+    let x = Tensor::<3>::ones([1, 2, 3], &crate::device());
     hopfield_retrieve(x.clone(), x.clone(), x, Settling::once(), sparse());
 }
 
 #[test]
 #[should_panic(expected = "hopfield_energy: the normaliser")]
 fn an_energy_of_another_normaliser() {
-    let x = Tensor::<3>::ones([1, 2, 3], &Device::flex());
+    let x = Tensor::<3>::ones([1, 2, 3], &crate::device());
     hopfield_energy(x.clone(), x, &sparse());
 }

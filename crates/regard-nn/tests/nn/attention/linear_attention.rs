@@ -120,7 +120,7 @@ mod across {
 
 /// Context; gradients of query, key and value, one behind the other. Through the weights, if they are asked for.
 fn run([t, s]: [usize; 2], options: &LinearAttentionOptions) -> [Vec<f32>; 2] {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let inputs = [("query", t, 15), ("key", s, 15), ("value", s, 6)];
     let inputs = inputs
         .map(|(name, length, width)| numbers(name, [3, length, width], &device).require_grad());
@@ -171,7 +171,7 @@ fn contexts_and_gradients_without_pairs_are_those_with_pairs() {
 
 #[test]
 fn parts_of_any_length_are_all_at_once() {
-    let device = Device::flex();
+    let device = crate::device();
     let qkv = ["query", "key", "value"].map(|name| numbers(name, [2, 211, 15], &device));
     let lengths = AttentionMask::key_lengths(vec![211, 100]);
     let options = options(AttentionMask::causal().and(lengths), FeatureMap::EluPlusOne);
@@ -191,7 +191,7 @@ fn parts_of_any_length_are_all_at_once() {
 
 #[test]
 fn selected_rows_of_a_state_go_on_where_their_origin_was() {
-    let device = Device::flex();
+    let device = crate::device();
     let x = numbers("x", [3, 5, 15], &device);
     let options = options(AttentionMask::causal(), FeatureMap::EluPlusOne);
     let attend = |state: &mut LinearAttentionState, x: &Tensor<3>, t| {
@@ -211,7 +211,7 @@ const FIXTURE: &[u8] = include_bytes!("../../fixtures/long.safetensors");
 
 #[test]
 fn parity_of_the_function() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let names = ["linear/elu_plus_one", "linear/relu", "linear/softmax"];
     for (name, features) in names.into_iter().zip(MAPS) {
         let inputs = [("query", 7, 15), ("key", 11, 15), ("value", 11, 21)];
@@ -234,7 +234,7 @@ fn parity_of_the_function() {
 
 #[test]
 fn parity_of_the_module() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let attention = LinearAttentionConfig::new(D, H).init(&Init::new(1, &device));
     let attention = fill(attention, "attention");
     for length in [7, 67] {
@@ -271,7 +271,7 @@ fn parity_of_the_module() {
 
 #[test]
 fn features_are_what_they_say() {
-    let x = Tensor::from_floats([[[[-20.0, -1.0, 0.0, 0.5]]]], &Device::flex());
+    let x = Tensor::from_floats([[[[-20.0, -1.0, 0.0, 0.5]]]], &crate::device());
     let features = |map: FeatureMap| vector(map.apply(x.clone()));
     let e = 1.0_f32.exp();
     assert_close(
@@ -293,7 +293,7 @@ fn features_are_what_they_say() {
 
 #[test]
 fn queries_without_a_feature_still_share_their_weight_among_the_visible() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     for features in MAPS {
         let [query, key] =
             [-1e4, -1e4].map(|x: f32| Tensor::<3>::full([1, 3, 15], x, &device).require_grad());
@@ -322,7 +322,7 @@ fn queries_without_a_feature_still_share_their_weight_among_the_visible() {
 }
 
 fn refused(dims: [[usize; 3]; 3], mask: AttentionMask) {
-    let [query, key, value] = dims.map(|dims| Tensor::zeros(dims, &Device::flex()));
+    let [query, key, value] = dims.map(|dims| Tensor::zeros(dims, &crate::device()));
     linear_attention(query, key, value, &options(mask, FeatureMap::EluPlusOne));
 }
 
@@ -359,7 +359,7 @@ fn queries_before_the_first_key() {
 fn a_state_of_other_rows() {
     let mut state = LinearAttentionState::default();
     for rows in [1, 2] {
-        let x = Tensor::zeros([rows, 1, 6], &Device::flex());
+        let x = Tensor::zeros([rows, 1, 6], &crate::device());
         let options = LinearAttentionOptions::new(H);
         state.attend(x.clone(), x.clone(), x, &options);
     }
@@ -370,5 +370,5 @@ fn a_state_of_other_rows() {
     expected = "LinearAttention: expected d_model to be a multiple of n_heads = 3, got 7"
 )]
 fn a_width_that_is_no_multiple_of_the_heads() {
-    LinearAttentionConfig::new(7, 3).init(&Init::new(1, &Device::flex()));
+    LinearAttentionConfig::new(7, 3).init(&Init::new(1, &crate::device()));
 }

@@ -87,13 +87,13 @@ kinds::tests!(super::local::subjects);
 
 #[test]
 fn hypotheses_share_a_memory() {
-    rows_in_groups_share_a_memory(subjects(&Device::flex()));
+    rows_in_groups_share_a_memory(subjects(&crate::device()));
 }
 
 #[test]
 fn pytorch() {
     use LocalAlignment::{Monotonic, Predictive};
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     for (name, score, d_query, n_heads, alignment, start) in [
         ("local/monotonic", LuongScore::Dot, D, 1, Monotonic, 3),
         (
@@ -122,7 +122,7 @@ fn pytorch() {
 
 #[test]
 fn a_window_over_everything_is_global_attention() {
-    let device = Device::flex();
+    let device = crate::device();
     let score = LuongAttentionConfig::new(D, D, CONCAT)
         .with_n_heads(H)
         .with_scale(0.3);
@@ -142,7 +142,7 @@ fn a_window_over_everything_is_global_attention() {
 
 #[test]
 fn given_positions_share_the_weight_among_visible_keys_of_the_window() {
-    let device = Device::flex();
+    let device = crate::device();
     let kind = &subjects(&device)[1].kind;
     let (t, s, half_width) = (7, 11, 2);
     let lengths = [11, 5, 1];
@@ -168,7 +168,7 @@ fn given_positions_share_the_weight_among_visible_keys_of_the_window() {
 
 /// Weights and the gradient of `p` for one query around `p`, `half_width` 1, over keys of equal score.
 fn around(p: f32, mask: AttentionMask) -> (Vec<f32>, f32) {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let p = Tensor::<3>::from_floats([[[p]]], &device).require_grad();
     let window = LocalWindow::predicted(p.clone(), 1);
     let options = AttentionOptions {
@@ -214,7 +214,7 @@ fn predicted_positions_by_hand() {
 
 #[test]
 fn a_bias_is_added_to_the_scores() {
-    let device = Device::flex();
+    let device = crate::device();
     let scores = numbers("scores", [2, 3, 7, 11], &device);
     let bias = numbers("bias", [1, 3, 7, 11], &device);
     let run = |scores, bias| {
@@ -233,7 +233,7 @@ fn a_bias_is_added_to_the_scores() {
 
 #[test]
 fn weights_handed_back_are_those_before_dropout() {
-    let device = Device::flex();
+    let device = crate::device();
     for subject in subjects(&device) {
         let run = |pass: Pass| {
             let query = numbers("query", [2, 7, D], &device);
@@ -257,7 +257,7 @@ fn weights_handed_back_are_those_before_dropout() {
     expected = "LocalWindow: around predicted positions, expected a half width of at least 1, got 0"
 )]
 fn a_gaussian_without_width() {
-    LocalWindow::predicted(Tensor::zeros([1, 1, 1], &Device::flex()), 0);
+    LocalWindow::predicted(Tensor::zeros([1, 1, 1], &crate::device()), 0);
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_gaussian_without_width() {
     expected = "centres [B or 1, H or 1, T] with H = 2, got [1, 2, 3, 5], [1, 5, 4], [1, 1, 2]"
 )]
 fn centres_for_other_queries() {
-    let device = Device::flex();
+    let device = crate::device();
     let window = LocalWindow::monotonic(&[0, 1], 1, &device);
     local_attention(
         Tensor::zeros([1, 2, 3, 5], &device),
@@ -277,7 +277,7 @@ fn centres_for_other_queries() {
 
 /// Predicted positions over a memory of two rows.
 fn predict(mask: &AttentionMask) {
-    let device = Device::flex();
+    let device = crate::device();
     let score = LuongAttentionConfig::new(4, 4, LuongScore::Dot);
     let kind = local(score, LocalAlignment::Predictive, 2, &device);
     let x = Tensor::zeros([2, 3, 4], &device);

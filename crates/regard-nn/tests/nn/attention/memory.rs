@@ -99,7 +99,7 @@ fn several_slots_are_the_papers_formula() {
 }
 
 fn parity(name: &'static str, slots: usize, mask: &AttentionMask) {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let memory = layer(slots, &device);
     let x = numbers("x", [2, T, D], &device).require_grad();
     let y = memory.forward(x.clone(), mask, &Pass::evaluation().with_attention());
@@ -130,7 +130,7 @@ fn run(mask: AttentionMask, bias: Option<Tensor<4>>, device: &Device) -> Attenti
 
 #[test]
 fn without_a_mask_slots_are_as_good_as_positions() {
-    let device = Device::flex();
+    let device = crate::device();
     let ([query, key, value], slots) = operands(&device);
     let [slot_key, slot_value] = slots.map(|slot| slot.unsqueeze::<3>().repeat_dim(0, 2));
     let key = Tensor::cat(vec![slot_key, key], 1);
@@ -153,7 +153,7 @@ fn without_a_mask_slots_are_as_good_as_positions() {
 
 #[test]
 fn every_query_sees_every_slot_and_the_mask_speaks_of_the_sequence() {
-    let device = Device::flex();
+    let device = crate::device();
     let graph = Graph::new(T, &[[0, 2], [4, 2], [6, 0], [1, 1]]);
     let masks = [
         AttentionMask::none(),
@@ -185,7 +185,7 @@ fn every_query_sees_every_slot_and_the_mask_speaks_of_the_sequence() {
 
 #[test]
 fn a_query_that_sees_nothing_of_the_sequence_attends_to_the_slots_alone() {
-    let device = Device::flex();
+    let device = crate::device();
     let ([query, _, _], slots) = operands(&device);
     let [slot_key, slot_value] = slots.map(Tensor::unsqueeze::<3>);
     let query = query.narrow(0, 0, 1);
@@ -197,7 +197,7 @@ fn a_query_that_sees_nothing_of_the_sequence_attends_to_the_slots_alone() {
 
 #[test]
 fn a_bias_speaks_of_the_sequence_with_and_without_a_mask() {
-    let device = Device::flex();
+    let device = crate::device();
     // The same for every key: it moves weight between slots and sequence by a known factor.
     let bias = Tensor::<4>::full([1, 1, 1, 1], 2_f64.ln(), &device);
     for mask in [AttentionMask::none(), AttentionMask::causal()] {
@@ -224,7 +224,7 @@ fn a_bias_speaks_of_the_sequence_with_and_without_a_mask() {
     expected = "MemorySelfAttention: expected d_model to be a multiple of n_heads = 2 and at least one slot, got 4 and 0 slots"
 )]
 fn no_slots() {
-    MemorySelfAttentionConfig::new(4, 2, 0).init(&Init::new(1, &Device::flex()));
+    MemorySelfAttentionConfig::new(4, 2, 0).init(&Init::new(1, &crate::device()));
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn no_slots() {
     expected = "memory_attention: expected slots [M, H K] and [M, H K_v] with M > 0 for keys [1, 3, 4] and values [1, 3, 4], got [2, 4] and [2, 5]"
 )]
 fn slots_of_another_width() {
-    let device = Device::flex();
+    let device = crate::device();
     let x = Tensor::<3>::zeros([1, 3, 4], &device);
     let (key, value) = (
         Tensor::zeros([2, 4], &device),
@@ -251,7 +251,7 @@ fn slots_of_another_width() {
 #[test]
 #[should_panic(expected = "attention: mask for 2 rows, batch of 1")]
 fn a_mask_for_another_number_of_rows() {
-    let device = Device::flex();
+    let device = crate::device();
     let x = Tensor::<3>::zeros([1, 3, D], &device);
     let mask = AttentionMask::key_lengths(vec![3, 3]);
     layer(1, &device).forward(x, &mask, &Pass::evaluation());

@@ -162,7 +162,7 @@ mod self_attention {
 /// Long enough that the window is computed in chunks.
 #[test]
 fn a_window_of_its_own_is_the_window_in_the_mask() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let plain = MultiHeadAttentionConfig::new(D, H);
     let run = |config: &MultiHeadAttentionConfig, mask: AttentionMask| {
         let layer = fill(config.init_self(&Init::new(1, &device)), "attention");
@@ -244,7 +244,7 @@ mod parity {
     const D: usize = H * K;
 
     fn input<const R: usize>(name: &str, shape: [usize; R]) -> Tensor<R> {
-        numbers(name, shape, &Device::flex().autodiff()).require_grad()
+        numbers(name, shape, &crate::device().autodiff()).require_grad()
     }
 
     fn padding() -> AttentionMask {
@@ -315,7 +315,7 @@ mod parity {
                 config(H_KV).with_query_key_norm(true),
             ),
         ];
-        let init = Init::new(0, &Device::flex().autodiff());
+        let init = Init::new(0, &crate::device().autodiff());
         let pass = Pass::evaluation().with_attention();
         for ([self_name, cross_name], config) in forms {
             let x = input("x", [B, T, D]);

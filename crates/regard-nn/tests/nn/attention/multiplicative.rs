@@ -63,12 +63,12 @@ kinds::tests!(super::multiplicative::subjects);
 
 #[test]
 fn hypotheses_share_a_memory() {
-    rows_in_groups_share_a_memory(subjects(&Device::flex()));
+    rows_in_groups_share_a_memory(subjects(&crate::device()));
 }
 
 #[test]
 fn pytorch() {
-    let init = Init::new(1, &Device::flex().autodiff());
+    let init = Init::new(1, &crate::device().autodiff());
     for (name, score, d_query, n_heads) in [
         ("dot/one", LuongScore::Dot, D, 1),
         ("dot/heads", LuongScore::Dot, D, H),
@@ -84,7 +84,7 @@ fn pytorch() {
 
 #[test]
 fn dot_with_a_scale_is_scaled_dot_product_attention() {
-    let device = Device::flex();
+    let device = crate::device();
     let query = numbers("query", [2, 7, D], &device);
     let memory = numbers("memory", [2, 11, D], &device);
     let mask = AttentionMask::key_lengths(vec![11, 5]);
@@ -115,7 +115,7 @@ fn dot_with_a_scale_is_scaled_dot_product_attention() {
 
 #[test]
 fn general_with_the_identity_is_dot() {
-    let device = Device::flex();
+    let device = crate::device();
     let [dot, general] = [LuongScore::Dot, LuongScore::General].map(|score| {
         let config = LuongAttentionConfig::new(D, D, score).with_n_heads(H);
         let kind = replace(config.init(&Init::new(1, &device)), "", |_, old| {
@@ -133,7 +133,7 @@ fn general_with_the_identity_is_dot() {
 #[test]
 #[should_panic(expected = "LuongAttention: the score dot needs d_query = d_memory, got 4 and 6")]
 fn dot_of_different_widths() {
-    LuongAttentionConfig::new(4, 6, LuongScore::Dot).init(&Init::new(1, &Device::flex()));
+    LuongAttentionConfig::new(4, 6, LuongScore::Dot).init(&Init::new(1, &crate::device()));
 }
 
 #[test]
@@ -143,13 +143,13 @@ fn dot_of_different_widths() {
 fn heads_that_do_not_divide_the_queries() {
     LuongAttentionConfig::new(4, 6, LuongScore::General)
         .with_n_heads(3)
-        .init(&Init::new(1, &Device::flex()));
+        .init(&Init::new(1, &crate::device()));
 }
 
 #[test]
 #[should_panic(expected = "LuongAttention: expected queries of width 2, got 6")]
 fn queries_that_are_a_multiple_of_the_keys() {
-    let device = Device::flex();
+    let device = crate::device();
     let config = LuongAttentionConfig::new(6, 6, LuongScore::Dot).with_n_heads(3);
     let attention = config.init(&Init::new(1, &device));
     let [query, memory] = [6, 2].map(|width| Tensor::zeros([1, 1, width], &device));

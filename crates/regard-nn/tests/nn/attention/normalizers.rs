@@ -61,7 +61,7 @@ fn every_pass_agrees_with_pytorch() {
             ("causal", AttentionMask::causal()),
         ]
     };
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let input = |name: &str, length| numbers(name, [2, length, D], &device).require_grad();
     for (normalizer, name, scale) in [
         (Normalizer::Sparsemax, "sparsemax", 1.0),
@@ -91,7 +91,7 @@ fn every_pass_agrees_with_pytorch() {
 
 #[test]
 fn nothing_to_look_at_gives_zeros() {
-    let device = Device::flex();
+    let device = crate::device();
     for normalizer in [
         Normalizer::Softmax,
         Normalizer::Sparsemax,

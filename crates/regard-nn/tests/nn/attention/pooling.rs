@@ -48,7 +48,7 @@ kinds::tests!(super::pooling::subjects);
 
 #[test]
 fn it_is_the_papers_formula() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let pooling = pooling(0.0, &device);
     let x = numbers("x", [2, S, D], &device).require_grad();
     let mask = AttentionMask::key_lengths(vec![S, 5]);
@@ -64,7 +64,7 @@ fn it_is_the_papers_formula() {
 
 #[test]
 fn the_penalty_is_the_papers_formula() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let weights = numbers("weights", [2, H, 1, S], &device).require_grad();
     Case::new(FIXTURE, "pooling/penalty")
         .output(pooling_penalty(weights.clone()))
@@ -74,7 +74,7 @@ fn the_penalty_is_the_papers_formula() {
 
 #[test]
 fn heads_that_look_at_one_element_each_and_not_the_same_have_no_penalty() {
-    let device = Device::flex();
+    let device = crate::device();
     let apart = Tensor::<4>::from_floats([[[[0.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]]]], &device);
     let together = Tensor::<4>::from_floats([[[[0.0, 1.0, 0.0]], [[0.0, 1.0, 0.0]]]], &device);
     let nothing = apart.zeros_like();
@@ -84,7 +84,7 @@ fn heads_that_look_at_one_element_each_and_not_the_same_have_no_penalty() {
 
 #[test]
 fn the_penalty_has_finite_gradients_where_nothing_is_visible() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let x = numbers("x", [2, S, D], &device).require_grad();
     let mask = AttentionMask::key_lengths(vec![0, 5]);
     let pass = Pass::evaluation().with_attention();
@@ -102,7 +102,7 @@ fn the_penalty_has_finite_gradients_where_nothing_is_visible() {
 
 #[test]
 fn a_causal_mask_blocks_nothing() {
-    let device = Device::flex();
+    let device = crate::device();
     let x = numbers("x", [2, S, D], &device);
     let run = |mask| {
         let pooled = pooling(0.0, &device).forward(x.clone(), &mask, &Pass::evaluation());
@@ -113,7 +113,7 @@ fn a_causal_mask_blocks_nothing() {
 
 #[test]
 fn dropout_acts_on_the_context_and_not_on_the_weights_handed_back() {
-    let device = Device::flex();
+    let device = crate::device();
     let x = numbers("x", [2, S, D], &device);
     let run = |pass: Pass| {
         let pass = pass.with_attention();
@@ -128,7 +128,7 @@ fn dropout_acts_on_the_context_and_not_on_the_weights_handed_back() {
 
 #[test]
 fn a_bias_adds_to_the_scores() {
-    let device = Device::flex();
+    let device = crate::device();
     let [hidden, value] = ["hidden", "value"].map(|name| numbers(name, [2, 3, 5], &device));
     let queries = numbers("queries", [5, 2], &device);
     // Of the first head only: its weight goes to the second element.
@@ -152,7 +152,7 @@ fn a_bias_adds_to_the_scores() {
 #[test]
 #[should_panic(expected = "AttentionPooling: expected at least one head, got 0")]
 fn no_heads() {
-    AttentionPoolingConfig::new(4, 4, 0).init(&Init::new(1, &Device::flex()));
+    AttentionPoolingConfig::new(4, 4, 0).init(&Init::new(1, &crate::device()));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn no_heads() {
     expected = "attention_pooling: expected hidden [B, S, A], queries [A, H], value [B, S, D] with H = 2, got [1, 3, 4], [5, 2], [1, 3, 6]"
 )]
 fn queries_of_another_width() {
-    let device = Device::flex();
+    let device = crate::device();
     let (hidden, value) = (
         Tensor::zeros([1, 3, 4], &device),
         Tensor::zeros([1, 3, 6], &device),
@@ -176,5 +176,5 @@ fn queries_of_another_width() {
 #[test]
 #[should_panic(expected = "pooling_penalty: expected weights [B, H, 1, S], got those of 2 queries")]
 fn the_penalty_of_several_queries() {
-    pooling_penalty(Tensor::zeros([1, 1, 2, 3], &Device::flex()));
+    pooling_penalty(Tensor::zeros([1, 1, 2, 3], &crate::device()));
 }

@@ -1,7 +1,7 @@
 //! What holds for the kinds that look at a projected memory, whatever their score; and their comparison with PyTorch.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use regard_nn::{AttentionMask, AttentionOutput, Pass, ProjectedMemory, Rows};
 
 use crate::case::Case;
@@ -80,7 +80,7 @@ pub(super) fn subject<K: Module>(name: &str, kind: K, promises: Promises) -> Sub
 
 /// Several rows of queries for each row of the memory give what they give on copies of it.
 pub(super) fn rows_in_groups_share_a_memory<K: Decoding>(subjects: Vec<Subject<K>>) {
-    let device = Device::flex();
+    let device = crate::device();
     let query = numbers("query", [2 * B, 3, D], &device);
     let memory = numbers("memory", [B, S, D], &device);
     let pass = Pass::evaluation().with_attention();
@@ -114,7 +114,7 @@ pub(super) fn agrees_with_pytorch<K: Decoding>(
     d_query: usize,
     start: usize,
 ) {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let kind = fill(kind, "attention");
     let query = numbers("query", [B, T, d_query], &device).require_grad();
     let memory = numbers("memory", [B, S, D], &device).require_grad();

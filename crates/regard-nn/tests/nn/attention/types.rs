@@ -1,6 +1,6 @@
 //! The type of the numbers is the caller's.
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 use regard_kernels::split_heads;
 use regard_nn::{
     AttentionMask, AttentionOptions, Draws, Graph, HardAttentionOptions, HardEstimator, Key,
@@ -88,7 +88,7 @@ fn functions() -> Vec<(&'static str, Function)> {
 
 #[test]
 fn every_kind_computes_in_the_type_that_it_is_given() {
-    let device = Device::flex();
+    let device = crate::device();
     let inputs = ["query", "key", "value"].map(|name| numbers(name, [B, T, H * 5], &device));
     for (name, function) in functions() {
         let single = function(inputs.clone());

@@ -116,7 +116,7 @@ fn run(
     [t, key_heads]: [usize; 2],
     options: AttentionOptions,
 ) -> [Vec<f32>; 5] {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let inputs = [
         ("query", options.n_heads * 5),
         ("key", key_heads * 5),
@@ -191,7 +191,7 @@ fn heads_of_queries_may_share_a_head_of_keys() {
 
 #[test]
 fn dropout_is_the_same_in_a_longer_batch_and_with_maps_on_request() {
-    let device = Device::flex();
+    let device = crate::device();
     let x = numbers("x", [2, 61, 15], &device);
     let run = |length: usize, p: f64, weights: bool| {
         let x = x.clone().slice([0..2, 0..length]);
@@ -215,7 +215,7 @@ const FIXTURE: &[u8] = include_bytes!("../../fixtures/long.safetensors");
 
 #[test]
 fn parity() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let [before, after] = [3, 2];
     let causal = AttentionMask::causal().and(AttentionMask::window(before, 0));
     let padded = AttentionMask::key_lengths(vec![41, 39]);
@@ -256,7 +256,7 @@ fn parity() {
 }
 
 fn refused(dims: [[usize; 3]; 3], mask: AttentionMask, bias: Option<Tensor<4>>) {
-    let [query, key, value] = dims.map(|dims| Tensor::zeros(dims, &Device::flex()));
+    let [query, key, value] = dims.map(|dims| Tensor::zeros(dims, &crate::device()));
     let options = AttentionOptions {
         mask,
         bias,
@@ -287,7 +287,7 @@ fn another_number_of_keys() {
 #[test]
 #[should_panic(expected = "sliding_window_attention: expected no bias")]
 fn a_bias() {
-    let bias = Tensor::zeros([1, 1, 3, 3], &Device::flex());
+    let bias = Tensor::zeros([1, 1, 3, 3], &crate::device());
     refused([[1, 3, 4]; 3], AttentionMask::window(1, 1), Some(bias));
 }
 

@@ -44,7 +44,7 @@ fn biases(device: &Device) -> Vec<(&'static str, Bias)> {
 
 #[test]
 fn a_step_gets_its_row_of_the_square() {
-    let device = Device::flex();
+    let device = crate::device();
     let length = 7;
     let query = numbers("query", [B, length, H * K], &device);
     for (name, bias) in biases(&device) {
@@ -75,7 +75,7 @@ fn slopes_of_eight_heads_are_halves_of_each_other() {
 
 #[test]
 fn linear_biases_are_symmetric_and_zero_at_home() {
-    let bias = alibi_bias(H, [5, 5], &Device::flex());
+    let bias = alibi_bias(H, [5, 5], &crate::device());
     assert_eq!(vector(bias.clone()), vector(bias.clone().swap_dims(2, 3)));
     let slopes = alibi_slopes(H);
     for (n, value) in vector(bias).into_iter().enumerate() {
@@ -105,7 +105,7 @@ fn near_distances_have_buckets_of_their_own() {
 
 #[test]
 fn each_bucket_counts_its_pairs() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let buckets = buckets(true, &device);
     let (t, s) = (4, 6);
     let gradients = buckets.bias([t, s]).sum().backward();
@@ -126,7 +126,7 @@ fn each_bucket_counts_its_pairs() {
 fn too_few_buckets() {
     RelativeBucketsConfig::new(H)
         .with_n_buckets(2)
-        .init(&Init::new(1, &Device::flex()));
+        .init(&Init::new(1, &crate::device()));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_largest_distance_within_the_exact_ones() {
 /// A reach beyond every distance: no vector is shared, none is missed.
 #[test]
 fn relative_vectors_that_reach_further_than_the_sequence() {
-    let device = Device::flex();
+    let device = crate::device();
     let query = numbers("query", [B, 3, H * K], &device);
     let table = numbers("table", [15, K], &device); // k = 7
     let far = relative_scores(query.clone(), table.clone(), 3, Some(1.0));
@@ -149,7 +149,7 @@ fn relative_vectors_that_reach_further_than_the_sequence() {
 /// With k = 0 every key has the same vector: a constant in each row of scores, and one vector more in each context.
 #[test]
 fn relative_vectors_without_reach() {
-    let device = Device::flex();
+    let device = crate::device();
     let query = numbers("query", [B, 3, H * K], &device);
     let table = numbers("table", [1, K], &device);
     let bias = vector(relative_scores(query, table.clone(), 4, None));
@@ -165,7 +165,7 @@ fn relative_vectors_without_reach() {
 
 #[test]
 fn the_scale_is_that_of_attention_unless_given() {
-    let device = Device::flex();
+    let device = crate::device();
     let query = numbers("query", [B, 3, H * K], &device);
     let table = numbers("table", [2 * REACH + 1, K], &device);
     let plain = relative_scores(query.clone(), table.clone(), 3, Some(1.0));
@@ -176,7 +176,7 @@ fn the_scale_is_that_of_attention_unless_given() {
 #[test]
 #[should_panic(expected = "relative_scores: expected a table of 2 k + 1 rows, got 4")]
 fn relative_scores_of_an_even_table() {
-    let device = Device::flex();
+    let device = crate::device();
     let (query, table) = (
         Tensor::zeros([1, 2, 4], &device),
         Tensor::zeros([4, 2], &device),
@@ -187,7 +187,7 @@ fn relative_scores_of_an_even_table() {
 #[test]
 #[should_panic(expected = "relative_scores: expected queries of a multiple of 3 columns, got 4")]
 fn relative_scores_of_other_heads() {
-    let device = Device::flex();
+    let device = crate::device();
     let (query, table) = (
         Tensor::zeros([1, 2, 4], &device),
         Tensor::zeros([5, 3], &device),
@@ -198,7 +198,7 @@ fn relative_scores_of_other_heads() {
 #[test]
 #[should_panic(expected = "relative_values: expected a table of 2 k + 1 rows, got 4")]
 fn relative_values_of_an_even_table() {
-    let device = Device::flex();
+    let device = crate::device();
     let weights = Tensor::zeros([1, 1, 2, 2], &device);
     relative_values(weights, Tensor::zeros([4, 2], &device));
 }
@@ -206,7 +206,7 @@ fn relative_values_of_an_even_table() {
 #[test]
 #[should_panic(expected = "RelativeVectors: made without vectors for values")]
 fn values_that_were_not_asked_for() {
-    let device = Device::flex();
+    let device = crate::device();
     let config = RelativeVectorsConfig::new(K, REACH).with_values(false);
     let vectors = config.init(&Init::new(1, &device));
     vectors.values(Tensor::zeros([1, 1, 2, 2], &device));

@@ -124,7 +124,7 @@ kinds::tests!(super::laws::subjects);
 
 #[test]
 fn the_order_of_others_matters() {
-    let device = Device::flex();
+    let device = crate::device();
     let [first, others] = ["first", "others"].map(|name| numbers(name, [1, 4, D], &device));
     let first = first.slice([0..1, 0..1]);
     let swapped = Tensor::cat(

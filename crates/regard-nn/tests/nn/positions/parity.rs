@@ -24,7 +24,7 @@ const REACH: usize = 4;
 const FIXTURE: &[u8] = include_bytes!("../../fixtures/positions.safetensors");
 
 fn device() -> Device {
-    Device::flex().autodiff()
+    crate::device().autodiff()
 }
 
 fn input(name: &str, length: usize, width: usize) -> Tensor<3> {
@@ -90,7 +90,7 @@ fn rotations_with_an_offset_for_each_row() {
 #[test]
 fn slopes_of_one_to_twenty_heads() {
     let slopes: Vec<f64> = (1..=20).flat_map(alibi_slopes).collect();
-    let slopes = Tensor::<1>::from_floats(slopes.as_slice(), &Device::flex());
+    let slopes = Tensor::<1>::from_floats(slopes.as_slice(), &crate::device());
     let case = Case::new(FIXTURE, "alibi/slopes");
     case.result("output", slopes).check();
 }
@@ -104,7 +104,7 @@ fn buckets_of_distances_up_to_a_thousand() {
                 bucket as f64
             };
             let buckets: Vec<f64> = (-1000..=1000).map(bucket).collect();
-            let buckets = Tensor::<1>::from_floats(buckets.as_slice(), &Device::flex());
+            let buckets = Tensor::<1>::from_floats(buckets.as_slice(), &crate::device());
             let name = format!("t5/buckets/{side}/{n_buckets}/{max_distance}");
             Case::new(FIXTURE, &name).result("output", buckets).check();
         }

@@ -1,6 +1,6 @@
 //! Rotations of queries and keys.
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 use regard_nn::{Rotary, RotaryPairing, rotary};
 
 use crate::formula::numbers;
@@ -17,7 +17,7 @@ fn forms() -> [Rotary; 2] {
 }
 
 fn x(name: &str, length: usize) -> Tensor<3> {
-    numbers(name, [2, length, H * K], &Device::flex())
+    numbers(name, [2, length, H * K], &crate::device())
 }
 
 /// `[B, L, H K]` to `[B, H, L, K]`.
@@ -89,7 +89,7 @@ fn pairings_differ_in_the_order_of_columns() {
     let [interleaved, halves] = forms();
     let column = |n: i32| n / 6 * 6 + n % 6 / 3 + n % 3 * 2; // of neighbours, for the n-th of halves
     let order: Vec<i32> = (0..18).map(column).collect();
-    let order = Tensor::<1, Int>::from_data(order.as_slice(), &Device::flex());
+    let order = Tensor::<1, Int>::from_data(order.as_slice(), &crate::device());
     let expected = interleaved
         .rotate(x("x", 4), H, &[9])
         .select(2, order.clone());
@@ -100,11 +100,11 @@ fn pairings_differ_in_the_order_of_columns() {
 #[test]
 #[should_panic(expected = "rotary: expected a width that is a multiple of 2 x 3 heads, got 15")]
 fn an_odd_width_of_heads() {
-    rotary(Tensor::zeros([2, 4, 15], &Device::flex()), 3, &[0]);
+    rotary(Tensor::zeros([2, 4, 15], &crate::device()), 3, &[0]);
 }
 
 #[test]
 #[should_panic(expected = "rotary: expected one offset, or one for each of 2 rows, got 3")]
 fn offsets_for_other_rows() {
-    rotary(Tensor::zeros([2, 4, 18], &Device::flex()), 3, &[0, 0, 0]);
+    rotary(Tensor::zeros([2, 4, 18], &crate::device()), 3, &[0, 0, 0]);
 }

@@ -1,6 +1,6 @@
 //! Vectors that are added to tokens: sinusoids and learned positions.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use regard_nn::{Init, LearnedPositionsConfig, SinusoidLayout, Sinusoids, Wavelengths, sinusoids};
 
 use crate::parts::{assert_close, vector};
@@ -22,7 +22,7 @@ fn forms() -> Vec<Sinusoids> {
 #[test]
 fn sinusoids_are_those_of_the_paper_to_the_bit() {
     for d_model in [6, 7] {
-        let got = vector(sinusoids(4, 3, d_model, &Device::flex()));
+        let got = vector(sinusoids(4, 3, d_model, &crate::device()));
         for (n, &value) in got.iter().enumerate() {
             let (position, column) = ((4 + n / d_model) as f64, n % d_model);
             let exponent = (column / 2 * 2) as f64 / d_model as f64;
@@ -41,7 +41,7 @@ fn sinusoids_are_those_of_the_paper_to_the_bit() {
 
 #[test]
 fn an_offset_continues_the_table_and_start_comes_before_it() {
-    let device = Device::flex();
+    let device = crate::device();
     for form in forms() {
         let whole = form.table(0, 7, 6, &device);
         let end = whole.clone().slice(4..7).into_data();
@@ -55,7 +55,7 @@ fn an_offset_continues_the_table_and_start_comes_before_it() {
 /// Why sinusoids were chosen: a shift is the same linear map everywhere, so products know only the difference.
 #[test]
 fn products_of_sinusoids_depend_on_the_difference_of_positions() {
-    let device = Device::flex();
+    let device = crate::device();
     for form in forms() {
         let products = |offset| {
             let table = form.table(offset, 5, 8, &device);
@@ -67,7 +67,7 @@ fn products_of_sinusoids_depend_on_the_difference_of_positions() {
 
 #[test]
 fn the_last_inclusive_wave_is_ten_thousand_times_the_first() {
-    let device = Device::flex();
+    let device = crate::device();
     for d_model in [4, 5, 8] {
         let form = Sinusoids {
             layout: SinusoidLayout::Halves,
@@ -82,7 +82,7 @@ fn the_last_inclusive_wave_is_ten_thousand_times_the_first() {
 
 #[test]
 fn narrow_sinusoids_are_finite() {
-    let device = Device::flex();
+    let device = crate::device();
     for form in forms() {
         for d_model in [1, 2, 3] {
             let row = vector(form.table(0, 1, d_model, &device));
@@ -101,7 +101,7 @@ fn narrow_sinusoids_are_finite() {
 
 #[test]
 fn learned_positions_are_rows_of_the_table() {
-    let positions = LearnedPositionsConfig::new(9, 4).init(&Init::new(1, &Device::flex()));
+    let positions = LearnedPositionsConfig::new(9, 4).init(&Init::new(1, &crate::device()));
     assert_eq!(positions.max_positions(), 9);
     let whole = positions.forward(0, 9);
     assert_eq!(
@@ -115,6 +115,6 @@ fn learned_positions_are_rows_of_the_table() {
 #[test]
 #[should_panic(expected = "LearnedPositions: expected at most 9 positions, got 10")]
 fn positions_behind_the_table() {
-    let positions = LearnedPositionsConfig::new(9, 4).init(&Init::new(1, &Device::flex()));
+    let positions = LearnedPositionsConfig::new(9, 4).init(&Init::new(1, &crate::device()));
     positions.forward(7, 3);
 }

@@ -167,7 +167,7 @@ mod tests {
 
     use anyhow::bail;
 
-    use crate::device::shares;
+    use crate::threads::shares;
 
     /// Lets jobs through in the order `turns`, whoever has them.
     struct Turns {

@@ -1,6 +1,6 @@
 //! What does not fit is refused by name.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use regard_nn::{
     AttentionMask, AttentionOptions, Graph, GraphAttentionConfig, Init, Normalizer, Pass,
     edges_to_pairs, graph_attention,
@@ -9,7 +9,7 @@ use regard_nn::{
 use super::{D, F, layer};
 
 fn call(graphs: &[Graph], features: Option<[usize; 3]>) {
-    let device = Device::flex();
+    let device = crate::device();
     let features = features.map(|shape| Tensor::zeros(shape, &device));
     let x = Tensor::zeros([2, 3, D], &device);
     let mask = AttentionMask::none();
@@ -21,7 +21,7 @@ fn edge() -> Graph {
 }
 
 fn pure(widths: [usize; 3], bias: Option<[usize; 3]>, options: AttentionOptions) {
-    let device = Device::flex();
+    let device = crate::device();
     let [q, k, v] = widths.map(|width| Tensor::zeros([2, 3, width], &device));
     let bias = bias.map(|shape| Tensor::zeros(shape, &device));
     graph_attention(q, k, v, &[edge()], bias, options);
@@ -83,7 +83,7 @@ fn another_normaliser() {
 #[should_panic(expected = "expected biases by edge, got biases by pair")]
 fn biases_of_pairs() {
     let options = AttentionOptions {
-        bias: Some(Tensor::zeros([1, 1, 3, 3], &Device::flex())),
+        bias: Some(Tensor::zeros([1, 1, 3, 3], &crate::device())),
         ..AttentionOptions::new(3)
     };
     pure([6, 6, 6], None, options);
@@ -102,11 +102,11 @@ fn a_mask_for_another_number_of_rows() {
 #[test]
 #[should_panic(expected = "expected numbers of 1 edges, got those of 2")]
 fn numbers_of_other_edges() {
-    edges_to_pairs(Tensor::zeros([1, 1, 2], &Device::flex()), &[edge()]);
+    edges_to_pairs(Tensor::zeros([1, 1, 2], &crate::device()), &[edge()]);
 }
 
 #[test]
 #[should_panic(expected = "expected d_model to be a multiple of n_heads = 4, got 6")]
 fn heads_that_do_not_divide_the_width() {
-    GraphAttentionConfig::new(6, 4).init(&Init::new(1, &Device::flex()));
+    GraphAttentionConfig::new(6, 4).init(&Init::new(1, &crate::device()));
 }

@@ -17,7 +17,7 @@ use crate::parts::{assert_close, vector};
 fn straight_through_has_the_gradient_of_the_relaxation() {
     // Under a causal mask query t sees t + 3 of 5 keys. The value of a key is its price, so that a context is a cost.
     let ([h, t, s], temperature) = ([2, 3, 5], 0.7);
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let scores = numbers("scores", [1, h, t, s], &device).require_grad();
     let prices = numbers("prices", [1, s, h], &device);
     let options = HardAttentionOptions {
@@ -60,7 +60,7 @@ fn straight_through_has_the_gradient_of_the_relaxation() {
 #[test]
 fn reinforce_is_on_average_the_gradient_of_the_expected_cost() {
     // Two heads select one of three values each: nine outcomes, all of which are counted. The cost is no sum over heads.
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let inputs = || {
         [
             numbers("scores", [1, 2, 1, 3], &device).require_grad(),
@@ -119,7 +119,7 @@ fn reinforce_is_on_average_the_gradient_of_the_expected_cost() {
 
 #[test]
 fn nothing_flows_into_the_cost_or_through_the_baseline() {
-    let device = Device::flex().autodiff();
+    let device = crate::device().autodiff();
     let config = ReinforceLossConfig::new(5, 2).with_entropy_weight(0.1);
     let reinforce = config.init(&Init::new(1, &device));
     let state = numbers("state", [3, 7, 5], &device).require_grad();
@@ -157,7 +157,7 @@ fn eighths(queries: usize, device: &Device) -> (Tensor<4>, HardAttentionOptions)
 #[test]
 fn selections_are_drawn_from_the_softmax_of_the_scores() {
     let queries = 20_000;
-    let device = Device::flex();
+    let device = crate::device();
     let (scores, options) = eighths(queries, &device);
     let output = hard_attention_from_scores(scores, Tensor::zeros([1, 4, 1], &device), options);
     let weights = output.attention.weights.expect("asked for");
@@ -170,7 +170,7 @@ fn selections_are_drawn_from_the_softmax_of_the_scores() {
 
 #[test]
 fn log_probability_and_entropy_are_those_of_the_distribution() {
-    let device = Device::flex();
+    let device = crate::device();
     let (scores, options) = eighths(7, &device);
     let output = hard_attention_from_scores(scores, Tensor::zeros([1, 4, 1], &device), options);
     let [p, q, r] = [0.125_f32, 0.25, 0.625];

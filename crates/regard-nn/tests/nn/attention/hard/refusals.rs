@@ -1,17 +1,17 @@
 //! What does not fit is refused by name, with what was expected and what came.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use regard_nn::{
     AttentionMask, AttentionOutput, HardAttentionConfig, HardAttentionOptions, HardAttentionOutput,
     HardEstimator, Init, Pass, ReinforceLossConfig, hard_attention, hard_attention_from_scores,
 };
 
 fn zeros<const R: usize>(shape: [usize; R]) -> Tensor<R> {
-    Tensor::zeros(shape, &Device::flex())
+    Tensor::zeros(shape, &crate::device())
 }
 
 fn init() -> Init {
-    Init::new(1, &Device::flex())
+    Init::new(1, &crate::device())
 }
 
 fn options() -> HardAttentionOptions {

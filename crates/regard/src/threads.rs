@@ -1,37 +1,11 @@
-//! The one place where a name becomes a device.
+//! Threads. Devices have their names from [`regard_kernels::device`].
 
 use std::num::NonZero;
 
 use anyhow::{Context, Result, bail};
-use burn::tensor::Device;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::output::count;
-
-/// The names that `--device` knows, each with whether it was compiled in.
-const DEVICES: [(&str, bool); 1] = [("flex", cfg!(feature = "flex"))];
-
-/// The device of that name, without autodiff.
-pub(crate) fn named(name: &str) -> Result<Device> {
-    match name {
-        #[cfg(feature = "flex")]
-        "flex" => Ok(Device::flex()),
-        _ if DEVICES.iter().any(|&(known, _)| known == name) => bail!(
-            "device `{name}` was not compiled in; build with `cargo build --release --features {name}`"
-        ),
-        _ => {
-            let compiled: Vec<&str> = DEVICES
-                .iter()
-                .filter(|(_, compiled)| *compiled)
-                .map(|&(name, _)| name)
-                .collect();
-            bail!(
-                "unknown device `{name}`; expected one of: {}",
-                compiled.join(", ")
-            )
-        }
-    }
-}
 
 /// Runs `f` on a pool of `threads` workers, or of as many as there are cores.
 ///

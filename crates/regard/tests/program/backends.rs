@@ -1,0 +1,146 @@
+//! Where it computes: what there is, what there is not, and checkpoints that move.
+
+use serde_json::Value;
+
+use crate::support::{Place, keys};
+
+/// Those to try: all of the processor's that were compiled in, and `wgpu`, which finds a driver where the tests with it run.
+fn compiled() -> Vec<&'static str> {
+    let mut names = vec!["flex"];
+    if cfg!(feature = "ndarray") {
+        names.push("ndarray");
+    }
+    if cfg!(feature = "wgpu") {
+        names.push("wgpu");
+    }
+    names
+}
+
+#[test]
+fn devices_says_what_there_is_and_what_is_missing() {
+    let place = Place::new();
+    let text = place.run(&["devices"]).succeeds();
+    for name in compiled() {
+        let line = text.lines().find(|line| line.starts_with(name));
+        let line = line.unwrap_or_else(|| panic!("{name}: {text}"));
+        assert!(line.contains("f32"), "{line}");
+    }
+    let json: Value = serde_json::from_str(&place.run(&["devices", "--json"]).succeeds()).unwrap();
+    let names = ["flex", "ndarray", "wgpu", "vulkan", "cuda"];
+    assert_eq!(json.as_array().unwrap().len(), names.len());
+    for (backend, name) in json.as_array().unwrap().iter().zip(names) {
+        assert_eq!(backend["backend"], name);
+        let found = backend["devices"].as_array().unwrap();
+        for device in found {
+            assert_eq!(keys(device), ["float_types", "memory_mib", "name", "part"]);
+        }
+        // A device, or what to do to have one.
+        assert_ne!(found.is_empty(), backend["reason"].is_null(), "{backend}");
+        assert!(!found.is_empty() || !text.contains(&format!("\n{name} ")));
+    }
+}
+
+#[test]
+fn devices_that_are_not_there_are_refused() {
+    let place = Place::new();
+    let with = |device: &str| place.run(&["check", "tiny.toml", "--device", device]);
+    with("gpu").fails(&["unknown device `gpu`; expected one of: flex"]);
+    with("flex:x").fails(&["unknown device `flex:x`"]);
+    with("flex:1").fails(&[
+        "there is no device `flex:1`",
+        "expected a number below 1",
+        "regard devices",
+    ]);
+    with("flex:0,0").fails(&["expected one device, got 2 in `flex:0,0`"]);
+    if cfg!(not(feature = "cuda")) {
+        with("cuda").fails(&[
+            "device `cuda` was not compiled in",
+            "cargo build --release --features cuda",
+        ]);
+    }
+    if cfg!(feature = "wgpu") {
+        with("wgpu:64").fails(&["there is no device `wgpu:64`"]);
+        // Where the loaders of Vulkan and of OpenGL look for drivers there are none.
+        let nowhere = [
+            "VK_DRIVER_FILES",
+            "VK_ICD_FILENAMES",
+            "__EGL_VENDOR_LIBRARY_FILENAMES",
+        ]
+        .map(|name| (name, "/dev/null"));
+        let check = ["check", "tiny.toml", "--device", "wgpu"];
+        place
+            .run_with(&nowhere, &check)
+            .fails(&["`wgpu` found no device on this machine; install"]);
+    }
+}
+
+#[test]
+fn the_environment_names_the_device_where_the_command_line_does_not() {
+    let place = Place::new();
+    let nowhere = [("REGARD_DEVICE", "nowhere")];
+    let refusal = ["unknown device `nowhere`"];
+    place
+        .run_with(&nowhere, &["check", "tiny.toml"])
+        .fails(&refusal);
+    let named = ["check", "tiny.toml", "--device", "flex"];
+    place.run_with(&nowhere, &named).succeeds();
+}
+
+/// Two steps on one, two on another: the run of four on either, to what f32 allows, with all that a checkpoint holds.
+#[test]
+fn checkpoints_move_between_backends() {
+    let place = Place::new();
+    let text = place.text("tiny.toml");
+    place.write("tiny.toml", text.replace("[train]", "[train]\nema = 0.9"));
+    let train = |run: &str, device: &str, more: &[&str]| {
+        let train = ["train", "tiny.toml", "--run", run, "--device", device];
+        place.run(&[&train, more].concat()).succeeds();
+    };
+    train("whole", "flex", &[]);
+    let nats = |run: &str| -> Vec<f64> {
+        let text = place.text(&format!("{run}/validation.jsonl"));
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.map(|line| line["nats"].as_f64().unwrap()).collect()
+    };
+    let whole = nats("whole");
+    for first in compiled() {
+        for then in compiled() {
+            let run = format!("{first}-{then}");
+            train(&run, first, &["--set", "train.steps=2"]);
+            train(&run, then, &["--resume"]);
+            let parts = nats(&run);
+            assert_eq!(parts.len(), whole.len(), "{run}");
+            for (part, whole) in parts.iter().zip(&whole) {
+                assert!((part - whole).abs() < 1e-4, "{run}: {parts:?}, not {whole}");
+            }
+            let scores = compiled().into_iter().map(|device| {
+                let score = ["score", &run, "--tsv", "held-out.tsv", "--device", device];
+                let said = place.run(&[&score[..], &["--json"]].concat()).succeeds();
+                let line: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+                line["log_probability"].as_f64().unwrap()
+            });
+            let scores: Vec<f64> = scores.collect();
+            for score in &scores {
+                assert!((score - scores[0]).abs() < 1e-3, "{run}: {scores:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_backend_translates() {
+    let place = Place::with_run();
+    let translate = |device: &str| {
+        let translate = ["translate", "runs/tiny", "--device", device];
+        let beam = ["--beam", "3", "--n-best", "3"];
+        place
+            .run_on(&[&translate[..], &beam].concat(), "a b c\nd\n")
+            .succeeds()
+    };
+    for device in compiled() {
+        let lines = translate(device);
+        assert_eq!(lines.lines().count(), 6, "{device}: {lines}");
+    }
+}
