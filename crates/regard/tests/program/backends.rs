@@ -16,6 +16,15 @@ fn compiled() -> Vec<&'static str> {
     names
 }
 
+/// The losses of a run's validations.
+fn validated(place: &Place, run: &str) -> Vec<f64> {
+    let text = place.text(&format!("{run}/validation.jsonl"));
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.map(|line| line["nats"].as_f64().unwrap()).collect()
+}
+
 #[test]
 fn devices_says_what_there_is_and_what_is_missing() {
     let place = Place::new();
@@ -97,20 +106,13 @@ fn checkpoints_move_between_backends() {
         place.run(&[&train, more].concat()).succeeds();
     };
     train("whole", "flex", &[]);
-    let nats = |run: &str| -> Vec<f64> {
-        let text = place.text(&format!("{run}/validation.jsonl"));
-        let lines = text
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.map(|line| line["nats"].as_f64().unwrap()).collect()
-    };
-    let whole = nats("whole");
+    let whole = validated(&place, "whole");
     for first in compiled() {
         for then in compiled() {
             let run = format!("{first}-{then}");
             train(&run, first, &["--set", "train.steps=2"]);
             train(&run, then, &["--resume"]);
-            let parts = nats(&run);
+            let parts = validated(&place, &run);
             assert_eq!(parts.len(), whole.len(), "{run}");
             for (part, whole) in parts.iter().zip(&whole) {
                 assert!((part - whole).abs() < 1e-4, "{run}: {parts:?}, not {whole}");
@@ -143,4 +145,54 @@ fn every_backend_translates() {
         let lines = translate(device);
         assert_eq!(lines.lines().count(), 6, "{device}: {lines}");
     }
+}
+
+#[test]
+fn replicas_on_one_processor_train_what_one_model_does() {
+    let place = Place::new();
+    let nats = |run: &str, device: &str| {
+        let train = ["train", "tiny.toml", "--run", run, "--device", device];
+        place.run(&train).succeeds();
+        validated(&place, run)
+    };
+    let alone = nats("one", "flex");
+    for (run, device) in [("two", "flex:0,0"), ("three", "flex:0,0,0")] {
+        for (one, several) in alone.iter().zip(nats(run, device)) {
+            assert!(
+                (one - several).abs() < 1e-5,
+                "{device}: {several}, not {one}"
+            );
+        }
+    }
+    // What uses a model uses one device.
+    place
+        .run(&["translate", "one", "--device", "flex:0,0"])
+        .fails(&["expected one device, got 2"]);
+}
+
+#[test]
+fn bf16_is_for_transformers_on_devices_that_have_it() {
+    let place = Place::new();
+    let half = ["tiny.toml", "--set", "train.precision=bf16"];
+    let train =
+        |run: &str, more: &[&str]| place.run(&[&["train", "--run", run], &half[..], more].concat());
+    train("half", &[]).succeeds();
+    place
+        .run(&["train", "tiny.toml", "--run", "full"])
+        .succeeds();
+    let (half, full) = (validated(&place, "half"), validated(&place, "full"));
+    assert_ne!(half, full, "nothing was computed in bf16");
+    for (half, full) in half.iter().zip(&full) {
+        assert!((half - full).abs() < 0.02, "{half}, not {full}");
+    }
+    if cfg!(feature = "ndarray") {
+        train("none", &["--device", "ndarray"]).fails(&[
+            "`train.precision`: the device does not compute in bf16",
+            "set it to `f32`",
+        ]);
+    }
+    let recurrent = Place::with_model("kind = \"luong\"\nd_model = 16");
+    recurrent
+        .run(&["check", "tiny.toml", "--set", "train.precision=bf16"])
+        .fails(&["`train.precision`: expected `f32`", "got `bf16`"]);
 }
