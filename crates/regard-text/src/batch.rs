@@ -12,8 +12,6 @@ pub use plan::{Plan, plan_epoch, plan_in_order, split};
 pub use sampled::resample;
 pub use worst::worst_batch;
 
-use std::ops::Range;
-
 use crate::SpecialIds;
 use crate::corpus::Example;
 
@@ -130,36 +128,6 @@ impl HostBatch {
     pub fn gather(examples: &[Example], indices: &[usize], special: SpecialIds) -> Self {
         let chosen: Vec<&Example> = indices.iter().map(|&index| &examples[index]).collect();
         Self::new(&chosen, indices.to_vec(), special)
-    }
-
-    /// Some of the rows, as narrow as they allow.
-    ///
-    /// # Panics
-    ///
-    /// If there are no such rows.
-    #[must_use]
-    pub fn slice(&self, rows: Range<usize>) -> Self {
-        let source_lengths = &self.source.lengths[rows.clone()];
-        let target_lengths = &self.target_lengths[rows.clone()];
-        let longest = |lengths: &[usize]| lengths.iter().copied().max().unwrap_or(0);
-        let (source_width, target_width) = (longest(source_lengths), longest(target_lengths));
-        let narrow = |ids: &[u32], from: usize, to: usize| -> Vec<u32> {
-            let row = |row| &ids[row * from..][..to];
-            rows.clone().flat_map(row).copied().collect()
-        };
-        Self {
-            source: SourceBatch {
-                rows: rows.len(),
-                width: source_width,
-                ids: narrow(&self.source.ids, self.source.width, source_width),
-                lengths: source_lengths.to_vec(),
-            },
-            target_width,
-            target_in: narrow(&self.target_in, self.target_width, target_width),
-            target_out: narrow(&self.target_out, self.target_width, target_width),
-            target_lengths: target_lengths.to_vec(),
-            indices: self.indices[rows.clone()].to_vec(),
-        }
     }
 
     /// Number of pairs.

@@ -68,8 +68,10 @@ impl<'a> Feed<'a> {
                 self.position.batch = 0;
                 self.plan();
             }
-            for batch in self.host_batches(self.plan.batch(self.position.batch))? {
-                parts.extend(self.parts(&batch));
+            let indices = self.plan.batch(self.position.batch);
+            let (examples, pieces) = self.read(indices)?;
+            for piece in pieces {
+                parts.extend(self.parts(&examples[piece.clone()], &indices[piece]));
             }
             self.position.batch += 1;
         }
@@ -78,33 +80,36 @@ impl<'a> Feed<'a> {
 
     /// A batch at least as large as any that comes.
     pub(crate) fn worst(&self) -> Result<Vec<Part<Batch>>, TrainError> {
-        Ok(self.parts(&self.worst_host_batch()?))
+        let (examples, indices) = self.worst_rows()?;
+        Ok(self.parts(&examples, &indices))
     }
 
     /// The rows of a batch, each replica's on its device. Replicas for which there is no row get no part.
-    fn parts(&self, batch: &HostBatch) -> Vec<Part<Batch>> {
-        if let [device] = self.devices.as_slice() {
-            return vec![Part::new(device_batch(batch, device), batch.rows())];
-        }
-        let lengths = batch.source.lengths.iter().zip(&batch.target_lengths);
+    fn parts(&self, examples: &[Example], indices: &[u32]) -> Vec<Part<Batch>> {
+        let lengths = examples.iter().map(Example::lengths);
         let tokens: Vec<usize> = lengths.map(|(source, target)| source + target).collect();
-        let ranges = cut(&tokens, self.devices.len()).into_iter().enumerate();
-        ranges
-            .filter(|(_, rows)| !rows.is_empty())
-            .map(|(replica, rows)| Part {
-                rows: rows.len(),
-                batch: device_batch(&batch.slice(rows), &self.devices[replica]),
-                replica,
+        let shares = cut(&tokens, self.devices.len());
+        let shares = shares.into_iter().zip(&self.devices).enumerate();
+        shares
+            .filter(|(_, (rows, _))| !rows.is_empty())
+            .map(|(replica, (rows, device))| {
+                let batch = self.host_batch(&examples[rows.clone()], &indices[rows]);
+                Part {
+                    rows: batch.rows(),
+                    batch: device_batch(&batch, device),
+                    replica,
+                }
             })
             .collect()
     }
 
-    fn worst_host_batch(&self) -> Result<HostBatch, TrainError> {
+    /// The examples of a batch at least as large as any that comes, and where they stand in the corpus.
+    fn worst_rows(&self) -> Result<(Vec<Example>, Vec<u32>), TrainError> {
         let train = &self.corpora.train;
         let indices = worst_batch(train.lengths(), self.batch_tokens);
         let examples = train.read(&indices)?;
         if !self.is_sampled() {
-            return Ok(self.host_batch(&examples, &indices));
+            return Ok((examples, indices));
         }
         // What is cut anew may come to one token for each byte, and marks of words. So: full rows of the longest that can
         // be, and one more than fit, for what the division leaves.
@@ -115,11 +120,11 @@ impl<'a> Feed<'a> {
             source: full(&examples[0].source),
             target: full(&examples[0].target),
         };
-        Ok(self.host_batch(&vec![full; rows], &vec![indices[0]; rows]))
+        Ok((vec![full; rows], vec![indices[0]; rows]))
     }
 
-    /// The examples at `indices`: one batch, or its parts.
-    fn host_batches(&self, indices: &[u32]) -> Result<Vec<HostBatch>, TrainError> {
+    /// The examples at `indices`, and which of them make a batch: all, or some after the other where they grew.
+    fn read(&self, indices: &[u32]) -> Result<(Vec<Example>, Vec<Range<usize>>), TrainError> {
         let Corpora {
             tokenizers, train, ..
         } = self.corpora;
@@ -131,9 +136,7 @@ impl<'a> Feed<'a> {
             train.read(indices)?
         };
         let lengths: Vec<_> = examples.iter().map(Example::lengths).collect();
-        let parts = split(&lengths, self.batch_tokens).into_iter();
-        let batch = |part: Range<usize>| self.host_batch(&examples[part.clone()], &indices[part]);
-        Ok(parts.map(batch).collect())
+        Ok((examples, split(&lengths, self.batch_tokens)))
     }
 
     fn host_batch(&self, examples: &[Example], indices: &[u32]) -> HostBatch {
@@ -206,10 +209,14 @@ mod tests {
             feed.position.epoch = epoch;
             feed.plan();
             for batch in feed.plan.iter() {
-                all.push(feed.host_batches(batch).unwrap());
+                let (examples, pieces) = feed.read(batch).unwrap();
+                let piece =
+                    |rows: Range<usize>| feed.host_batch(&examples[rows.clone()], &batch[rows]);
+                all.push(pieces.into_iter().map(piece).collect());
             }
         }
-        (all, feed.worst_host_batch().unwrap())
+        let (examples, indices) = feed.worst_rows().unwrap();
+        (all, feed.host_batch(&examples, &indices))
     }
 
     fn padded(batch: &HostBatch) -> usize {

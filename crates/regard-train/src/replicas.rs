@@ -79,7 +79,8 @@ impl<M: Module> Replica<M> {
     }
 }
 
-/// Loss and gradient of all `parts`, each on the replica that it is for: `model` itself, or one of its `copies`. `pass` says how the rows from a number on are passed through.
+/// Loss and gradient of all `parts`, each on the replica that it is for: `model` itself, or one of its `copies`. `pass` says how
+/// the rows from a number on are passed through.
 ///
 /// No device waits for another one before all have their work, and none holds two parts at a time.
 pub(crate) fn compute<O: Objective>(

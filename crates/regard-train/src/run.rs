@@ -94,7 +94,8 @@ pub fn train(
         tokenizers(&run, &config, options, pairs)
     })?;
     report.read(&corpora.train);
-    let (learner, state) = begin(&run, &config, &corpora, options)?;
+    let (mut learner, state) = begin(&run, &config, &corpora, options)?;
+    learner.trainer = learner.trainer.with_copies(&options.devices[1..]);
     write_atomically(&run.config(), config.to_toml().as_bytes())?;
     report.started(
         learner.trainer.model().num_params(),
@@ -217,10 +218,7 @@ fn begin(
     options: &TrainOptions,
 ) -> Result<(Learner, RunState), TrainError> {
     let train = &config.train;
-    let [device, copies @ ..] = options.devices.as_slice() else {
-        panic!("TrainOptions: expected a device");
-    };
-    let model = model(config, corpora, device);
+    let model = model(config, corpora, &options.devices[0]);
     let last = match run.find(Checkpoint::Last) {
         Ok(step) => Some(step),
         // A run that was killed before its first checkpoint begins again.
@@ -241,10 +239,7 @@ fn begin(
             run.point("best", best.step)?;
         }
         let mut learner = learner(train, model, optimizer, average, state.step);
-        learner.trainer = learner
-            .trainer
-            .with_plateau(state.plateau)
-            .with_copies(copies);
+        learner.trainer = learner.trainer.with_plateau(state.plateau);
         return Ok((learner, state));
     }
     let state = RunState {
@@ -260,8 +255,7 @@ fn begin(
         None => model,
     };
     let (optimizer, average) = checkpoint::nothing_kept(train);
-    let mut learner = learner(train, model, optimizer, average, 0);
-    learner.trainer = learner.trainer.with_copies(copies);
+    let learner = learner(train, model, optimizer, average, 0);
     if options.init.is_some() {
         // A run that is resumed before its first checkpoint must not ask for the other one again.
         checkpoint::save(run, &learner, &state)?;

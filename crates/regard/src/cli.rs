@@ -224,10 +224,9 @@ pub(crate) enum AlignmentName {
     Soft,
 }
 
+/// Sentences with their translations.
 #[derive(Debug, Args)]
-pub(crate) struct ScoreOptions {
-    #[command(flatten)]
-    pub(crate) run: RunOptions,
+pub(crate) struct PairOptions {
     /// What was translated, one a line
     #[arg(long, value_name = "FILE", requires = "target")]
     pub(crate) source: Option<PathBuf>,
@@ -237,6 +236,14 @@ pub(crate) struct ScoreOptions {
     /// Instead of SOURCE and TARGET: one file with a TAB between them
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "target"])]
     pub(crate) tsv: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScoreOptions {
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+    #[command(flatten)]
+    pub(crate) pairs: PairOptions,
     /// Print one JSON object a line, with the log-probability of each token
     #[arg(long)]
     pub(crate) json: bool,
@@ -306,15 +313,8 @@ pub(crate) struct AlignOptions {
     /// Instead of RUN: links SOURCE-TARGET of words counted from 0, a line for each pair
     #[arg(long, value_name = "FILE", requires = "gold")]
     pub(crate) links: Option<PathBuf>,
-    /// What was translated, one a line
-    #[arg(long, value_name = "FILE", requires = "target")]
-    pub(crate) source: Option<PathBuf>,
-    /// Its translations, one a line
-    #[arg(long, value_name = "FILE", requires = "source")]
-    pub(crate) target: Option<PathBuf>,
-    /// Instead of SOURCE and TARGET: one file with a TAB between them
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "target"])]
-    pub(crate) tsv: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) pairs: PairOptions,
     /// Links that people drew, a line for each pair: 0-0 is a sure one, 1?2 or 1p2 a possible one; prints the alignment error rate
     /// instead of links
     #[arg(long, value_name = "FILE")]

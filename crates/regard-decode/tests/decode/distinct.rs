@@ -12,15 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::hypotheses::{SOURCES, VOCABULARY, models, read_tokens, tokens};
 use crate::markov::{A, B, C, Markov, sources};
 use crate::oracle::{every, penalty, repeats, same};
+use crate::sampling::requests;
 use crate::scoring::{configured, pairs};
-
-fn requests(numbers: &[u64], most: usize) -> Vec<Request> {
-    let request = |&number| Request {
-        number,
-        ..Request::from(TargetLength { least: 0, most })
-    };
-    numbers.iter().map(request).collect()
-}
 
 fn draw(chains: &[u32], requests: &[Request], options: &SampleOptions) -> Vec<Vec<Hypothesis>> {
     let (model, special) = (Markov::default(), SpecialIds::default());

@@ -8,7 +8,7 @@ use regard_text::SpecialIds;
 use crate::markov::{A, B, C, Markov, sources};
 use crate::oracle::{every, penalty, same};
 
-fn requests(numbers: &[u64], most: usize) -> Vec<Request> {
+pub(crate) fn requests(numbers: &[u64], most: usize) -> Vec<Request> {
     let request = |&number| Request {
         number,
         ..Request::from(TargetLength { least: 0, most })

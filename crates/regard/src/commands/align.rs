@@ -9,7 +9,7 @@ use regard_eval::alignment::{AlignmentScore, GoldAlignments};
 use regard_text::TextError;
 use serde::Serialize;
 
-use crate::cli::{AlignOptions, Arguments};
+use crate::cli::{AlignOptions, Arguments, PairOptions};
 use crate::commands::{load, read_pairs, warn_of_truncation};
 use crate::lines::read;
 use crate::output::{count, say};
@@ -23,8 +23,12 @@ struct Agreement {
 }
 
 pub(crate) fn run(options: &AlignOptions, arguments: &Arguments) -> Result<ExitCode> {
-    let (source, target) = (options.source.as_deref(), options.target.as_deref());
-    let tsv = options.tsv.as_deref();
+    let PairOptions {
+        source,
+        target,
+        tsv,
+    } = &options.pairs;
+    let (source, target, tsv) = (source.as_deref(), target.as_deref(), tsv.as_deref());
     let pairs = match tsv.or(source) {
         Some(_) => Some(read_pairs(tsv, source, target)?),
         None => None,

@@ -25,7 +25,11 @@ struct Scored<'a> {
 }
 
 pub(crate) fn run(options: &ScoreOptions, arguments: &Arguments) -> Result<ExitCode> {
-    let mut pairs = match (&options.tsv, &options.source, &options.target) {
+    let mut pairs = match (
+        &options.pairs.tsv,
+        &options.pairs.source,
+        &options.pairs.target,
+    ) {
         (Some(tsv), ..) => PairLines::open_tsv(tsv)?,
         (None, Some(source), Some(target)) => PairLines::open_two(source, target)?,
         _ => bail!("nothing to score; give --source and --target, or --tsv"),
