@@ -305,8 +305,8 @@ pub(crate) fn is_flex(device: &Device) -> bool {
     }
 }
 
-/// Whether it has a memory of its own, which what stands on the host must be moved to.
-pub(crate) fn is_gpu(device: &Device) -> bool {
+/// Whether it computes by itself, in a memory of its own: what stands on the host must be moved there, and what is read back waited for.
+pub fn is_gpu(device: &Device) -> bool {
     #[cfg(feature = "cubecl")]
     {
         let inner = device.clone().without_autodiff();
@@ -317,6 +317,13 @@ pub(crate) fn is_gpu(device: &Device) -> bool {
         let _ = device;
         false
     }
+}
+
+/// Whether it is a GPU by NVIDIA, and addressed as one.
+#[cfg(feature = "cuda")]
+pub(crate) fn is_cuda(device: &Device) -> bool {
+    let inner = device.clone().without_autodiff();
+    Backend::Cuda.devices().contains(&inner)
 }
 
 /// Name and memory.

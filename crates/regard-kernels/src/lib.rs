@@ -39,6 +39,7 @@ mod r_drop;
 mod random;
 mod recompute;
 mod recurrence;
+mod replicas;
 mod rows;
 mod scattered;
 mod sequences;
@@ -52,6 +53,7 @@ pub use attention::{
 pub use choice::{k_most_probable, log_probabilities_at, most_probable};
 pub use devices::{
     Backend, DeviceError, FoundDevice, device, device_of_environment, devices, found_devices,
+    is_gpu,
 };
 pub use dropout::{Draws, DropoutRow, RowDropout, dropout, dropout_rows};
 pub use graph::Graph;
@@ -65,8 +67,8 @@ pub use noise::gumbel;
 pub use norm::{layer_norm, rms_norm};
 pub use normalizer::Normalizer;
 pub use optimizer::{
-    AdafactorStep, AdamStep, LionStep, SecondMoment, SgdStep, adafactor, adam, lion,
-    moving_average, sgd, sum_of_squares,
+    AdafactorStep, AdamStep, LionStep, SecondMoment, SgdStep, adafactor, adafactor_on_device, adam,
+    adam_on_device, lion, lion_on_device, moving_average, sgd, sgd_on_device, sum_of_squares,
 };
 pub use product::product;
 pub use profile::{Profiled, finish_profile, profiled, start_profile};
@@ -77,6 +79,7 @@ pub use recurrence::{
     AdditiveWeights, AttendedMemory, AttentiveStates, Direction, RecurrentCell, RecurrentWeights,
     attentive_recurrence, recurrence,
 };
+pub use replicas::sum_over_replicas;
 pub use rows::{cut_rows, pack_rows, unpack_rows};
 pub use scattered::{Origins, scattered_attention};
 pub use sequences::Sequences;

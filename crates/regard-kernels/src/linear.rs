@@ -2,7 +2,9 @@
 
 use burn::tensor::{Int, Tensor, activation};
 
+use crate::devices::is_gpu;
 use crate::precision::of_type;
+use crate::rows::rows_at;
 use crate::{RowDropout, dropout_rows, product};
 
 /// `y = x W + b`, over the rows of a matrix.
@@ -187,7 +189,7 @@ pub(crate) fn bias_operand(
 ///
 /// # Behaviour
 ///
-/// The gradient of a row is the sum over its uses, in the order of n; 0 for rows without a use.
+/// The gradient of a row is the sum over its uses, in the order of n, on a GPU in any order; 0 for rows without a use.
 ///
 /// # Differences
 ///
@@ -213,6 +215,9 @@ pub fn embedding(weight: Tensor<2>, ids: Tensor<1, Int>, scale: f64) -> Tensor<2
     let [n] = ids.dims();
     if n == 0 {
         return weight.slice(0..0); // to burn's reshape a size of 0 means the one before
+    }
+    if is_gpu(&weight.device()) {
+        return rows_at(weight, ids) * scale;
     }
     burn::tensor::module::embedding(weight, ids.reshape([1, n])).reshape([n, d_model]) * scale
 }

@@ -3,11 +3,13 @@
 mod adafactor;
 mod adam;
 mod lion;
+mod on_device;
 mod sgd;
 
 pub use adafactor::{AdafactorStep, SecondMoment, adafactor};
 pub use adam::{AdamStep, adam};
 pub use lion::{LionStep, lion};
+pub use on_device::{adafactor_on_device, adam_on_device, lion_on_device, sgd_on_device};
 pub use sgd::{SgdStep, sgd};
 
 #[cfg(feature = "flex")]

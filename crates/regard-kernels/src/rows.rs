@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 
+use crate::devices::is_gpu;
+
 /// Drops the padding: the real positions of each example, one example behind the other.
 ///
 /// ```text
@@ -48,7 +50,7 @@ pub fn pack_rows(x: Tensor<3>, lengths: impl Into<Arc<[usize]>>) -> Tensor<2> {
         return crate::flex::apply(crate::flex::PackOp { lengths }, [x]);
     }
     let index = real_rows(&lengths, length, &x.device());
-    x.reshape([batch * length, width]).select(0, index)
+    rows_at(x.reshape([batch * length, width]), index)
 }
 
 /// Brings the padding back, as zeros: the other direction of [`pack_rows`].
@@ -94,6 +96,11 @@ pub fn unpack_rows(x: Tensor<2>, lengths: impl Into<Arc<[usize]>>, length: usize
     #[cfg(feature = "flex")]
     if let Some(x) = crate::flex::Operand::new(&x) {
         return crate::flex::apply(crate::flex::UnpackOp { lengths, length }, [x]);
+    }
+    if is_gpu(&x.device()) {
+        let padding = Tensor::zeros([1, width], (&x.device(), x.dtype()));
+        let index = padded_rows(&lengths, length, &x.device());
+        return rows_at(Tensor::cat(vec![x, padding], 0), index).reshape([batch, length, width]);
     }
     let index = real_rows(&lengths, length, &x.device());
     Tensor::zeros([batch * length, width], (&x.device(), x.dtype()))
@@ -151,9 +158,40 @@ fn halve(x: Tensor<2>, sizes: &[usize], parts: &mut Vec<Tensor<2>>) {
     halve(x.slice(middle..end), right, parts);
 }
 
+/// The rows `index`, `[n]`, of a matrix.
+///
+/// burn's gradient of `select` adds row after row; that of `gather` adds all at once where a GPU can.
+pub(crate) fn rows_at(x: Tensor<2>, index: Tensor<1, Int>) -> Tensor<2> {
+    let ([_, width], [n]) = (x.dims(), index.dims());
+    if !is_gpu(&x.device()) {
+        return x.select(0, index);
+    }
+    if n == 0 {
+        return x.slice(0..0);
+    }
+    x.gather(0, index.reshape([n, 1]).expand([n, width]))
+}
+
+/// Where each position of examples padded to `length` stands among the real ones, `[B * length]`; padding stands behind them.
+fn padded_rows(lengths: &[usize], length: usize, device: &Device) -> Tensor<1, Int> {
+    let end = lengths.iter().sum::<usize>();
+    let mut rows = Vec::with_capacity(lengths.len() * length);
+    let mut first = 0;
+    for &real in lengths {
+        rows.extend((first..first + real).map(row));
+        rows.resize(rows.len() + length - real, row(end));
+        first += real;
+    }
+    let count = rows.len();
+    Tensor::from_data(TensorData::new(rows, [count]), device)
+}
+
+fn row(row: usize) -> i32 {
+    i32::try_from(row).expect("row numbers stay below 2^31")
+}
+
 /// Where the real positions of examples stand among rows padded to `length`, `[N]`.
 fn real_rows(lengths: &[usize], length: usize, device: &Device) -> Tensor<1, Int> {
-    let row = |row| i32::try_from(row).expect("row numbers stay below 2^31");
     let examples = lengths.iter().enumerate();
     let rows = examples.flat_map(|(b, &real)| b * length..b * length + real);
     let rows: Vec<i32> = rows.map(row).collect();

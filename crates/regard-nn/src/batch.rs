@@ -8,6 +8,9 @@ use regard_kernels::Sequences;
 
 use crate::{AttentionMask, Layout};
 
+/// Widths of [rounded](Tokens::rounded) rows are multiples of it.
+pub const WIDTH_STEP: usize = 8;
+
 /// Rows of ids on the device: sources, or what a decoder reads.
 #[derive(Clone, Debug)]
 pub struct Tokens {
@@ -59,6 +62,34 @@ impl Tokens {
             layout: Layout::dense(lengths.len(), width),
             lengths: lengths.into(),
         }
+    }
+
+    /// The same rows in a dense layout of rounded width, so that few shapes come: a GPU looks for its fastest kernels once for each,
+    /// and its matrix units want multiples of 8. The width is rounded up to a multiple of [`WIDTH_STEP`], or stays as it is
+    /// where that would be more than `most` positions.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use regard_nn::Tokens;
+    ///
+    /// let tokens = Tokens::rounded(&[5, 6, 7, 0], &[2, 1], None, &Device::flex());
+    /// assert_eq!([tokens.layout.batch(), tokens.layout.length()], [2, 8]);
+    /// ```
+    pub fn rounded(ids: &[u32], lengths: &[usize], most: Option<usize>, device: &Device) -> Self {
+        let width = padded_width(ids, lengths);
+        let rounded = width.next_multiple_of(WIDTH_STEP);
+        if rounded == width || most.is_some_and(|most| rounded > most) {
+            return Self::padded(ids, lengths, device);
+        }
+        let mut wide = vec![0; lengths.len() * rounded];
+        for (wide, row) in wide.chunks_mut(rounded).zip(ids.chunks(width.max(1))) {
+            wide[..width].copy_from_slice(row);
+        }
+        Self::padded(&wide, lengths, device)
     }
 
     /// The real tokens of each row.
@@ -148,4 +179,32 @@ fn padded_width(ids: &[u32], lengths: &[usize]) -> usize {
         ids.len()
     );
     width
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_are_rounded_up_as_far_as_there_are_positions() {
+        let device = regard_kernels::device_of_environment().unwrap();
+        let rounded = |width: usize, most| {
+            let ids: Vec<u32> = (1..).take(2 * width).collect();
+            let tokens = Tokens::rounded(&ids, &[width, width - 1], most, &device);
+            let rows = tokens.ids.reshape([2, tokens.layout.length()]);
+            let real = rows.slice([0..2, 0..width]).into_data();
+            assert_eq!(real.iter::<u32>().collect::<Vec<_>>(), ids);
+            assert_eq!(*tokens.lengths, [width, width - 1]);
+            tokens.layout.length()
+        };
+        for (width, most, expected) in [
+            (1, None, 8),
+            (8, None, 8),
+            (9, None, 16),
+            (9, Some(16), 16),
+            (9, Some(15), 9),
+        ] {
+            assert_eq!(rounded(width, most), expected, "{width}, {most:?}");
+        }
+    }
 }

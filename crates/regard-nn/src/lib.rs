@@ -48,7 +48,7 @@ pub use attention::{
     hopfield_retrieve, linear_attention, local_attention, memory_attention,
     multiplicative_attention, pooling_penalty, sliding_window_attention,
 };
-pub use batch::{Batch, TargetRows, Tokens, device_id};
+pub use batch::{Batch, TargetRows, Tokens, WIDTH_STEP, device_id};
 pub use cache::KeyValueCache;
 pub use embedding::Embedding;
 pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};

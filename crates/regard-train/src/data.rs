@@ -1,6 +1,7 @@
 //! From files to examples and batches.
 
 use burn::tensor::Device;
+use regard_kernels::is_gpu;
 use regard_nn::{Batch, TargetRows, Tokens};
 use regard_text::batch::HostBatch;
 use regard_text::corpus::{Example, Pair, PairStream, ReadReport, encode_pairs};
@@ -59,13 +60,28 @@ pub fn prepare_corpora(
     })
 }
 
-/// Moves a host batch to the device.
-pub(crate) fn device_batch(batch: &HostBatch, device: &Device) -> Batch {
-    let source = Tokens::new(&batch.source.ids, &batch.source.lengths, device);
+/// Moves a host batch to the device of a model that has so many positions at most. A GPU computes padding for the sake of few
+/// shapes; the processor leaves it out.
+pub(crate) fn device_batch(
+    batch: &HostBatch,
+    most_positions: Option<usize>,
+    device: &Device,
+) -> Batch {
+    let tokens = |ids: &[u32], lengths: &[usize]| {
+        if is_gpu(device) {
+            Tokens::rounded(ids, lengths, most_positions, device)
+        } else {
+            Tokens::new(ids, lengths, device)
+        }
+    };
     let target = TargetRows {
         input: &batch.target_in,
         output: &batch.target_out,
         lengths: &batch.target_lengths,
     };
-    Batch::new(source, target, device)
+    let source = tokens(&batch.source.ids, &batch.source.lengths);
+    Batch {
+        target_in: tokens(target.input, target.lengths),
+        ..Batch::new(source, target, device)
+    }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
-use regard_decode::{
-    DecodeError, NamedTensor, ParameterPath, TensorFile, parameters, write_tensors,
-};
-use regard_kernels::moving_average;
+use regard_decode::{DecodeError, NamedTensor, ParameterPath, TensorFile, write_tensors};
+use regard_kernels::{is_gpu, moving_average};
+
+use crate::optimizer::{slice, slice_mut};
 
 /// An exponential moving average of every parameter, keyed by parameter path.
 ///
@@ -25,7 +25,14 @@ use regard_kernels::moving_average;
 #[derive(Debug)]
 pub struct MovingAverage {
     decay: f64,
-    averages: BTreeMap<String, NamedTensor>,
+    averages: BTreeMap<String, Average>,
+}
+
+/// Of one parameter, as a vector on its device.
+#[derive(Debug)]
+struct Average {
+    shape: Vec<usize>,
+    values: Tensor<1>,
 }
 
 impl MovingAverage {
@@ -61,7 +68,12 @@ impl MovingAverage {
     ///
     /// See [`write_tensors`].
     pub fn save(&self, path: &Path) -> Result<(), DecodeError> {
-        let tensors: Vec<NamedTensor> = self.averages.values().cloned().collect();
+        let named = |(name, average): (&String, &Average)| NamedTensor {
+            name: name.clone(),
+            shape: average.shape.clone(),
+            values: slice(&average.values.clone().into_data()).to_vec(),
+        };
+        let tensors: Vec<NamedTensor> = self.averages.iter().map(named).collect();
         write_tensors(path, &tensors)
     }
 
@@ -71,27 +83,52 @@ impl MovingAverage {
     ///
     /// If the file is missing, damaged or belongs to another model.
     pub fn load(decay: f64, model: &impl Module, path: &Path) -> Result<Self, DecodeError> {
-        let mut file = TensorFile::read(path)?;
-        let mut problems = Vec::new();
-        let mut averages = BTreeMap::new();
-        for parameter in parameters(model) {
-            let values = file.take(&parameter.name, &parameter.shape, &mut problems);
-            if let Some(values) = values {
-                let average = NamedTensor {
-                    values,
-                    ..parameter
-                };
-                averages.insert(average.name.clone(), average);
-            }
+        let mut reader = Reader {
+            file: TensorFile::read(path)?,
+            averages: BTreeMap::new(),
+            problems: Vec::new(),
+            path: ParameterPath::default(),
+        };
+        model.visit(&mut reader);
+        reader.file.finish(reader.problems)?;
+        Ok(Self {
+            decay,
+            averages: reader.averages,
+        })
+    }
+}
+
+struct Reader {
+    file: TensorFile,
+    averages: BTreeMap<String, Average>,
+    problems: Vec<String>,
+    path: ParameterPath,
+}
+
+impl ModuleVisitor for Reader {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let (name, value) = (self.path.name(), param.val());
+        let (shape, device) = (value.dims().to_vec(), value.device().without_autodiff());
+        // What is missing is a problem by now, and nothing will be made of the others.
+        if let Some(values) = self.file.take(&name, &shape, &mut self.problems) {
+            let size = values.len();
+            let values = Tensor::from_data(TensorData::new(values, [size]), &device);
+            self.averages.insert(name, Average { shape, values });
         }
-        file.finish(problems)?;
-        Ok(Self { decay, averages })
     }
 }
 
 struct Updater<'a> {
     decay: f64,
-    averages: &'a mut BTreeMap<String, NamedTensor>,
+    averages: &'a mut BTreeMap<String, Average>,
     path: ParameterPath,
 }
 
@@ -108,27 +145,38 @@ impl ModuleMapper for Updater<'_> {
         let name = self.path.name();
         let (decay, averages) = (self.decay, &mut *self.averages);
         param.map(|value| {
-            let (device, shape) = (value.device(), value.dims().to_vec());
-            // Without another handle on it, the parameter's memory moves out and back in without a copy.
-            let data = value.inner().into_data();
-            let values = data.as_slice::<f32>().expect("parameters are f32");
-            if let Some(average) = averages.get_mut(&name) {
-                moving_average(&mut average.values, values, decay);
-            } else {
-                let first = NamedTensor {
-                    name: name.clone(),
-                    shape,
-                    values: values.to_vec(),
-                };
-                averages.insert(name, first);
-            }
-            Tensor::from_data(data, &device).require_grad()
+            let shape = value.dims();
+            let values = value.inner().flatten(0, D - 1);
+            let (average, values) = match averages.remove(&name) {
+                Some(average) => towards(average.values, values, decay),
+                None => (values.clone(), values),
+            };
+            let average = Average {
+                shape: shape.to_vec(),
+                values: average,
+            };
+            averages.insert(name, average);
+            Tensor::from_inner(values.reshape(shape)).require_grad()
         })
     }
 }
 
+/// `average` moved towards `values`, and `values`.
+fn towards(average: Tensor<1>, values: Tensor<1>, decay: f64) -> (Tensor<1>, Tensor<1>) {
+    let device = values.device();
+    if is_gpu(&device) {
+        let moved = average * decay + values.clone() * (1.0 - decay);
+        return (moved, values);
+    }
+    // Without another handle on it, memory moves out and back in without a copy.
+    let (mut average, values) = (average.into_data(), values.into_data());
+    moving_average(slice_mut(&mut average), slice(&values), decay);
+    let back = |data| Tensor::from_data(data, &device);
+    (back(average), back(values))
+}
+
 struct Applier<'a> {
-    averages: &'a BTreeMap<String, NamedTensor>,
+    averages: &'a BTreeMap<String, Average>,
     path: ParameterPath,
 }
 
@@ -145,10 +193,7 @@ impl ModuleMapper for Applier<'_> {
         match self.averages.get(&self.path.name()) {
             Some(average) => {
                 let values = average.values.clone();
-                param.map(|value| {
-                    let data = TensorData::new(values, value.dims());
-                    Tensor::from_data(data, &value.device())
-                })
+                param.map(|value| Tensor::from_inner(values.reshape(value.dims())))
             }
             None => param,
         }

@@ -25,6 +25,7 @@ pub(crate) struct Position {
 pub(crate) struct Feed<'a> {
     corpora: &'a Corpora,
     max_length: usize,
+    most_positions: Option<usize>,
     batch_tokens: usize,
     seed: u64,
     /// One for each replica.
@@ -44,6 +45,7 @@ impl<'a> Feed<'a> {
         let mut feed = Self {
             corpora,
             max_length: config.data.max_length,
+            most_positions: config.model.max_positions(),
             batch_tokens: config.data.batch_tokens,
             seed: config.train.seed,
             devices: devices.iter().cloned().map(Device::autodiff).collect(),
@@ -96,7 +98,7 @@ impl<'a> Feed<'a> {
                 let batch = self.host_batch(&examples[rows.clone()], &indices[rows]);
                 Part {
                     rows: batch.rows(),
-                    batch: device_batch(&batch, device),
+                    batch: device_batch(&batch, self.most_positions, device),
                     replica,
                 }
             })

@@ -2,7 +2,7 @@
 
 use regard_nn::{Batch, Model};
 
-use crate::{MovingAverage, Part, StepOutcome, TeacherForcing, TrainError, Trainer};
+use crate::{MovingAverage, Part, PendingOutcome, TeacherForcing, TrainError, Trainer};
 
 /// What an update changes: the trainer, and the moving average where the run keeps one.
 #[derive(Debug)]
@@ -12,12 +12,15 @@ pub(crate) struct Learner {
 }
 
 impl Learner {
-    /// Makes one update from the sum over `parts`.
-    pub(crate) fn update(self, parts: &[Part<Batch>]) -> Result<(Self, StepOutcome), TrainError> {
-        let (mut trainer, outcome) = self.trainer.update(parts)?;
-        let mut average = self.average;
+    /// Makes one update from the sum over `parts`; a GPU may still be at it.
+    pub(crate) fn begin_update(
+        self,
+        parts: &[Part<Batch>],
+    ) -> Result<(Self, PendingOutcome), TrainError> {
+        let (mut trainer, outcome) = self.trainer.begin_update(parts)?;
+        let (mut average, step) = (self.average, trainer.step());
         if let Some(average) = &mut average {
-            trainer = trainer.map_model(|model| average.update(model, outcome.step));
+            trainer = trainer.map_model(|model| average.update(model, step));
         }
         Ok((Self { trainer, average }, outcome))
     }

@@ -36,6 +36,6 @@ pub use replicas::Part;
 pub use run::{Outcome, TrainOptions, measure_memory, train};
 pub use sampling::{SamplingConstants, SamplingDecay};
 pub use schedule::{DecayShape, Plateau, RateConstants, Schedule};
-pub use step::{StepOutcome, Trainer};
+pub use step::{PendingOutcome, StepOutcome, Trainer};
 pub use validation::{Best, Validation, best_steps, last_steps};
 pub use warnings::{LossWatch, Said, Warning, collapse, idle_validation};

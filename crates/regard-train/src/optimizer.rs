@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use regard_decode::{NamedTensor, ParameterPath, TensorFile, write_tensors};
+use regard_kernels::is_gpu;
 
-pub(crate) use self::gradients::ParameterGradients;
-use self::gradients::{slice, slice_mut};
+pub(crate) use self::gradients::{ParameterGradients, slice, slice_mut};
 pub use self::group::ParameterGroup;
 pub use self::rule::{OptimizerKind, UpdateRule};
 use self::rule::{Update, owner};
@@ -51,11 +51,11 @@ pub struct Optimizer {
     kept: BTreeMap<String, Kept>,
 }
 
-/// What is kept of one parameter: one vector for each of the rule's slots.
+/// What is kept of one parameter: one vector for each of the rule's slots, on the device of the parameter.
 #[derive(Debug)]
 struct Kept {
     shape: Vec<usize>,
-    slots: Vec<Vec<f32>>,
+    slots: Vec<Tensor<1>>,
 }
 
 impl Optimizer {
@@ -67,22 +67,29 @@ impl Optimizer {
         }
     }
 
-    /// One update; `scale` multiplies every gradient. `step` counts from 1.
+    /// One update; `scale`, `[1]`, multiplies every gradient. `step` counts from 1.
     pub(crate) fn update<M: Module>(
         &mut self,
         model: M,
         gradients: ParameterGradients,
         step: u64,
         rate: f64,
-        scale: f64,
+        scale: Tensor<1>,
     ) -> M {
+        // A GPU may still be computing it: it is multiplied there then.
+        let (gradient_scale, scale) = if is_gpu(&scale.device()) {
+            (1.0, Some(scale.cast(DType::F32)))
+        } else {
+            (scale.into_scalar(), None)
+        };
         let mut updater = Updater {
             config: &self.config,
             update: Update {
                 step,
                 rate,
-                gradient_scale: scale,
+                gradient_scale,
             },
+            scale,
             kept: &mut self.kept,
             gradients: gradients.into_iter(),
             path: ParameterPath::default(),
@@ -103,7 +110,7 @@ impl Optimizer {
                 tensors.push(NamedTensor {
                     name: format!("{name}.{slot}"),
                     shape,
-                    values: values.clone(),
+                    values: slice(&values.clone().into_data()).to_vec(),
                 });
             }
         }
@@ -157,8 +164,10 @@ impl Optimizer {
 struct Updater<'a> {
     config: &'a OptimizerConfig,
     update: Update,
+    /// What is left to multiply gradients by, `[1]`.
+    scale: Option<Tensor<1>>,
     kept: &'a mut BTreeMap<String, Kept>,
-    gradients: std::vec::IntoIter<TensorData>,
+    gradients: std::vec::IntoIter<Tensor<1>>,
     path: ParameterPath,
 }
 
@@ -176,23 +185,28 @@ impl ModuleMapper for Updater<'_> {
             .gradients
             .next()
             .expect("a gradient for every parameter");
-        let gradient = slice(&gradient);
+        let gradient = match &self.scale {
+            Some(scale) => gradient * scale.clone(),
+            None => gradient,
+        };
         let (name, rule) = (self.path.name(), self.config.rule);
         let weight_decay = self.config.decay_of(&name, D);
         let kept = self.kept.entry(name).or_insert_with(|| {
-            let shape = param.val().dims().to_vec();
-            let size = |(_, shape): (_, Vec<usize>)| vec![0.0; shape.iter().product()];
-            let slots = rule.slots(&shape).into_iter().map(size).collect();
+            let (shape, device) = (param.val().dims().to_vec(), gradient.device());
+            let zeros = |(_, shape): (_, Vec<usize>)| {
+                Tensor::zeros([shape.iter().product::<usize>()], &device)
+            };
+            let slots = rule.slots(&shape).into_iter().map(zeros).collect();
             Kept { shape, slots }
         });
         let update = self.update;
         param.map(|value| {
-            let device = value.device();
-            // Without another handle on it, the parameter's memory moves out and back in without a copy.
-            let mut data = value.inner().into_data();
-            let parameter = slice_mut(&mut data);
-            rule.apply(parameter, gradient, &mut kept.slots, weight_decay, update);
-            Tensor::from_data(data, &device).require_grad()
+            let shape = value.dims();
+            let parameter = value.inner().flatten(0, D - 1);
+            let slots = std::mem::take(&mut kept.slots);
+            let (parameter, slots) = rule.apply(parameter, gradient, slots, weight_decay, update);
+            kept.slots = slots;
+            Tensor::from_inner(parameter.reshape(shape)).require_grad()
         })
     }
 }
@@ -217,12 +231,18 @@ impl ModuleVisitor for Reader {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let (name, shape) = (self.path.name(), param.val().dims().to_vec());
+        let (name, value) = (self.path.name(), param.val());
+        let (shape, device) = (value.dims().to_vec(), value.device().without_autodiff());
         let mut slots = Vec::new();
         for (slot, shape) in self.rule.slots(&shape) {
             self.expected.insert(slot);
             let name = format!("{name}.{slot}");
-            slots.extend(self.file.take(&name, &shape, &mut self.problems));
+            let values = self.file.take(&name, &shape, &mut self.problems);
+            let tensor = |values: Vec<f32>| {
+                let size = values.len();
+                Tensor::from_data(TensorData::new(values, [size]), &device)
+            };
+            slots.extend(values.map(tensor));
         }
         // A slot that is missing is a problem by now, and nothing will be made of the others.
         self.kept.insert(name, Kept { shape, slots });

@@ -1,7 +1,7 @@
 //! Copies of a model that share an update's rows among them.
 
 use burn::module::Module;
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Device, Tensor};
 use regard_nn::{LossSum, Pass};
 
 use crate::Objective;
@@ -29,60 +29,20 @@ impl<B> Part<B> {
     }
 }
 
-/// What the parts of an update came to.
-#[derive(Debug, Default)]
+/// What the parts of an update came to. Devices may still be computing it.
+#[derive(Debug)]
 pub(crate) struct Computed {
-    /// Sums over all tokens.
+    /// Sums over all tokens, on the device of the model.
     pub(crate) gradients: ParameterGradients,
-    pub(crate) nats: f64,
+    /// Of each part, `[1]`, on the device of its replica.
+    pub(crate) nats: Vec<Tensor<1>>,
     pub(crate) tokens: usize,
-    /// The first part whose loss is no finite number, from 1.
-    pub(crate) broken: Option<usize>,
-}
-
-/// A model on a device, with what it computed so far.
-struct Replica<M> {
-    model: M,
-    computed: Computed,
-    pending: Option<Pending>,
-}
-
-/// What a device may still be busy with.
-struct Pending {
-    part: usize,
-    nats: Tensor<1>,
-    tokens: usize,
-    gradients: Gradients,
-}
-
-impl<M: Module> Replica<M> {
-    fn new(model: M) -> Self {
-        Self {
-            model,
-            computed: Computed::default(),
-            pending: None,
-        }
-    }
-
-    /// Waits for what is pending, and adds it.
-    fn finish(&mut self) {
-        let Some(pending) = self.pending.take() else {
-            return;
-        };
-        let gradients = ParameterGradients::of(&self.model, pending.gradients);
-        self.computed.gradients.add(gradients);
-        self.computed.tokens += pending.tokens;
-        self.computed.nats += f64::from(pending.nats.into_scalar::<f32>());
-        if !self.computed.nats.is_finite() {
-            self.computed.broken.get_or_insert(pending.part);
-        }
-    }
 }
 
 /// Loss and gradient of all `parts`, each on the replica that it is for: `model` itself, or one of its `copies`. `pass` says how
 /// the rows from a number on are passed through.
 ///
-/// No device waits for another one before all have their work, and none holds two parts at a time.
+/// No GPU is waited for: all have their work before one is done.
 pub(crate) fn compute<O: Objective>(
     objective: &O,
     model: &O::Model,
@@ -90,39 +50,32 @@ pub(crate) fn compute<O: Objective>(
     parts: &[Part<O::Batch>],
     pass: impl Fn(u64) -> Pass,
 ) -> Computed {
-    let copies = copies.iter().map(|device| model.clone().fork(device));
-    let models = std::iter::once(model.clone()).chain(copies);
-    let mut replicas: Vec<Replica<O::Model>> = models.map(Replica::new).collect();
-    let mut first_row = 0;
-    for (place, part) in parts.iter().enumerate() {
-        let replica = &mut replicas[part.replica];
-        replica.finish();
-        let loss: LossSum = objective.loss(&replica.model, &part.batch, &pass(first_row));
+    let models = copies.iter().map(|device| model.clone().fork(device));
+    let models: Vec<O::Model> = std::iter::once(model.clone()).chain(models).collect();
+    let mut gradients: Vec<ParameterGradients> = models
+        .iter()
+        .map(|_| ParameterGradients::default())
+        .collect();
+    let (mut nats, mut tokens, mut first_row) = (Vec::with_capacity(parts.len()), 0, 0);
+    for part in parts {
+        let model = &models[part.replica];
+        let loss: LossSum = objective.loss(model, &part.batch, &pass(first_row));
         first_row += part.rows as u64;
-        replica.pending = Some(Pending {
-            part: place + 1,
-            nats: loss.nats,
-            tokens: loss.tokens,
-            gradients: loss.objective.backward(),
-        });
+        tokens += loss.tokens;
+        nats.push(loss.nats);
+        gradients[part.replica].add(ParameterGradients::of(model, loss.objective.backward()));
     }
-    for replica in &mut replicas {
-        replica.finish();
+    // A replica without rows has its part in the sum, too.
+    for (model, gradients) in models.iter().zip(&mut gradients) {
+        if gradients.is_empty() {
+            *gradients = ParameterGradients::zeros(model);
+        }
     }
-    sum(replicas.into_iter().map(|replica| replica.computed))
-}
-
-/// The sum over replicas, in their order, in the memory of the host: the one place where they meet.
-fn sum(replicas: impl Iterator<Item = Computed>) -> Computed {
-    let mut total = Computed::default();
-    for computed in replicas {
-        total.gradients.add(computed.gradients);
-        total.nats += computed.nats;
-        total.tokens += computed.tokens;
-        let broken = [total.broken, computed.broken];
-        total.broken = broken.into_iter().flatten().min();
+    Computed {
+        gradients: ParameterGradients::sum(gradients),
+        nats,
+        tokens,
     }
-    total
 }
 
 /// Where `n` replicas cut rows that have so many tokens each: ranges one after the other, of as nearly equal numbers of tokens

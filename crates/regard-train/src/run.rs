@@ -135,7 +135,9 @@ pub fn measure_memory(
     );
     learner.trainer.probe(&feed.worst()?);
     for _ in 0..2 {
-        learner = learner.update(&feed.next(train.accumulate)?)?.0;
+        let (updated, outcome) = learner.begin_update(&feed.next(train.accumulate)?)?;
+        learner = updated;
+        outcome.read()?;
     }
     rehearse(&learner.evaluated(), config, corpora, device)?;
     Ok(peak_memory_mib())

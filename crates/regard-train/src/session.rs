@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use regard_decode::{RunDirectory, average, peak_memory_mib};
+use regard_kernels::is_gpu;
 
 use crate::checkpoint::{self, RunState};
 use crate::feed::{Feed, Position};
@@ -12,7 +13,9 @@ use crate::learner::Learner;
 use crate::log::{JsonLines, LogLine, TimingLine};
 use crate::seeing::Seeing;
 use crate::validation::{last_steps, validate};
-use crate::{Corpora, Outcome, Progress, Report, RunConfig, TrainError};
+use crate::{
+    Corpora, Outcome, PendingOutcome, Progress, Report, RunConfig, StepOutcome, TrainError,
+};
 
 pub(crate) struct Session<'a> {
     run: &'a RunDirectory,
@@ -26,6 +29,10 @@ pub(crate) struct Session<'a> {
     validation: JsonLines,
     seeing: Seeing<'a>,
     timed: Timed,
+    /// Updates that a GPU may still be at, each with its pass over the corpus.
+    pending: Vec<(u64, PendingOutcome)>,
+    /// The last update that was read.
+    last: Option<StepOutcome>,
     report: &'a mut dyn Report,
 }
 
@@ -63,6 +70,8 @@ impl<'a> Session<'a> {
             device,
             state,
             timed: Timed::default(),
+            pending: Vec::new(),
+            last: None,
             report,
         })
     }
@@ -82,41 +91,41 @@ impl<'a> Session<'a> {
             let begun = Instant::now();
             let parts = self.feed.next(train.accumulate)?;
             let input_seconds = begun.elapsed().as_secs_f64();
-            let (updated, outcome) = learner.update(&parts)?;
+            let (updated, outcome) = learner.begin_update(&parts)?;
             learner = updated;
-            let seconds = begun.elapsed().as_secs_f64();
-
+            let step = learner.trainer.step();
             let Position { epoch, batch } = self.feed.position();
             (self.state.epoch, self.state.batch) = (epoch, batch);
-            self.state.step = outcome.step;
-            self.state.logged_nats += outcome.nats;
-            self.state.logged_tokens += outcome.tokens;
+            self.state.step = step;
+            self.pending.push((epoch, outcome));
+
+            let due = |every: u64| step.is_multiple_of(every);
+            let stopped = stop.load(Ordering::Relaxed);
+            let looked_at = due(train.log_every)
+                || due(train.validate_every)
+                || due(train.checkpoint_every)
+                || step == train.steps
+                || stopped;
+            if looked_at || !is_gpu(self.device) {
+                self.read_outcomes()?;
+            }
+            let seconds = begun.elapsed().as_secs_f64();
             self.state.seconds += seconds;
-            self.timed.tokens += outcome.tokens;
             self.timed.seconds += seconds;
             self.timed.input_seconds += input_seconds;
-            self.report.stepped(&Progress {
-                step: outcome.step,
-                steps: train.steps,
-                epoch: self.state.epoch + 1,
-                nats: outcome.nats / outcome.tokens.max(1) as f64,
-                tokens: outcome.tokens,
-            });
-            let due = |every: u64| outcome.step.is_multiple_of(every);
             if due(train.log_every) {
-                self.write_log(outcome.learning_rate, outcome.gradient_norm)?;
+                self.write_log()?;
             }
             let best = due(train.validate_every) && self.validate(&mut learner)?;
-            let stopped = stop.load(Ordering::Relaxed);
             let exhausted = self.state.is_exhausted(train.patience);
-            let last = outcome.step == train.steps || stopped || exhausted;
+            let last = step == train.steps || stopped || exhausted;
             if due(train.checkpoint_every) || best || last {
                 self.save(&learner, best)?;
             }
             if exhausted {
                 break;
             }
-            if stopped && outcome.step < train.steps {
+            if stopped && step < train.steps {
                 return Ok(Outcome::Stopped);
             }
         }
@@ -129,7 +138,34 @@ impl<'a> Session<'a> {
         Ok(Outcome::Finished)
     }
 
-    fn write_log(&mut self, learning_rate: f64, gradient_norm: f64) -> Result<(), TrainError> {
+    /// Waits for the updates since the last time, and counts what they did. Nothing of an update is written before.
+    fn read_outcomes(&mut self) -> Result<(), TrainError> {
+        for (epoch, outcome) in self.pending.drain(..) {
+            let outcome = outcome.read()?;
+            self.state.logged_nats += outcome.nats;
+            self.state.logged_tokens += outcome.tokens;
+            self.timed.tokens += outcome.tokens;
+            self.report.stepped(&Progress {
+                step: outcome.step,
+                steps: self.config.train.steps,
+                epoch: epoch + 1,
+                nats: outcome.nats / outcome.tokens.max(1) as f64,
+                tokens: outcome.tokens,
+            });
+            self.last = Some(outcome);
+        }
+        Ok(())
+    }
+
+    fn write_log(&mut self) -> Result<(), TrainError> {
+        let Some(StepOutcome {
+            learning_rate,
+            gradient_norm,
+            ..
+        }) = self.last
+        else {
+            return Ok(());
+        };
         let state = &mut self.state;
         let line = LogLine {
             step: state.step,

@@ -1,7 +1,7 @@
 //! One update.
 
-use burn::tensor::Device;
-use regard_kernels::{Key, profiled};
+use burn::tensor::{Device, Tensor};
+use regard_kernels::{Key, is_gpu, profiled};
 use regard_nn::Pass;
 
 use crate::replicas::compute;
@@ -34,6 +34,51 @@ pub struct StepOutcome {
     /// Norm of the gradient of the mean loss, before clipping.
     pub gradient_norm: f64,
 }
+
+/// What an update did, as far as devices have computed it.
+#[derive(Clone, Debug)]
+pub struct PendingOutcome {
+    step: u64,
+    /// Of each part, `[1]`.
+    nats: Vec<Tensor<1>>,
+    tokens: usize,
+    learning_rate: f64,
+    /// `[1]`
+    gradient_norm: Tensor<1>,
+}
+
+impl PendingOutcome {
+    /// Waits for the devices.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::NotFinite`] if the loss or the gradient is not.
+    pub fn read(self) -> Result<StepOutcome, TrainError> {
+        let gradient_norm: f64 = self.gradient_norm.into_scalar();
+        let read = |nats: Tensor<1>| f64::from(nats.into_scalar::<f32>());
+        let of_parts: Vec<f64> = self.nats.into_iter().map(read).collect();
+        let nats: f64 = of_parts.iter().sum();
+        if !(nats.is_finite() && gradient_norm.is_finite()) {
+            let broken = of_parts.iter().position(|nats| !nats.is_finite());
+            return Err(TrainError::NotFinite {
+                step: self.step,
+                batch: broken.map_or(of_parts.len(), |part| part + 1),
+                nats: nats / self.tokens.max(1) as f64,
+                gradient_norm,
+            });
+        }
+        Ok(StepOutcome {
+            step: self.step,
+            nats,
+            tokens: self.tokens,
+            learning_rate: self.learning_rate,
+            gradient_norm,
+        })
+    }
+}
+
+/// A gradient that is shorter is none, as far as clipping is concerned.
+const SMALLEST_NORM: f64 = 1e-30;
 
 impl<O: Objective> Trainer<O> {
     /// `model` with `step` updates made, on its own device.
@@ -108,11 +153,15 @@ impl<O: Objective> Trainer<O> {
         self.step
     }
 
-    /// Passes through `parts` and back without an update: what an update needs of memory is asked for, and given back.
+    /// Passes through `parts` and back without an update: what an update needs of memory is asked for, and given back. Waits
+    /// for the devices.
     pub fn probe(&self, parts: &[Part<O::Batch>]) {
         let key = Key::new(self.config.seed).at("probe");
         let pass = |first_row| self.pass(key, first_row);
-        compute(&self.objective, &self.model, &self.copies, parts, pass);
+        let computed = compute(&self.objective, &self.model, &self.copies, parts, pass);
+        for nats in computed.nats {
+            nats.into_data();
+        }
     }
 
     /// The pass of the rows from `first_row` on in the next update.
@@ -123,48 +172,61 @@ impl<O: Objective> Trainer<O> {
             .with_precision(self.config.precision)
     }
 
-    /// Makes one update from the sum over `parts`.
+    /// Makes one update from the sum over `parts`, and waits for its results.
     ///
     /// Loss and gradient are divided once, by the tokens of all parts, so cutting the same rows into other parts, or giving
     /// them to other replicas, changes the result only by rounding.
     ///
     /// # Errors
     ///
-    /// [`TrainError::NotFinite`] if the loss or the gradient is not; nothing is updated then.
+    /// [`TrainError::NotFinite`] if the loss or the gradient is not.
     ///
     /// # Panics
     ///
     /// If a part is for a replica that is not there.
     pub fn update(self, parts: &[Part<O::Batch>]) -> Result<(Self, StepOutcome), TrainError> {
+        let (trainer, outcome) = self.begin_update(parts)?;
+        Ok((trainer, outcome.read()?))
+    }
+
+    /// [`update`](Self::update) that does not wait for a GPU: what is read back of one update holds up the next.
+    ///
+    /// # Errors
+    ///
+    /// On the host, which has computed everything when an operation returns, [`TrainError::NotFinite`]; nothing is updated then. A
+    /// GPU's results tell when they are read; what was updated since is worth nothing.
+    ///
+    /// # Panics
+    ///
+    /// As [`update`](Self::update).
+    pub fn begin_update(
+        self,
+        parts: &[Part<O::Batch>],
+    ) -> Result<(Self, PendingOutcome), TrainError> {
         let step = self.step + 1;
         let key = Key::new(self.config.seed).at("pass").nth(step);
         let pass = |first_row| self.pass(key, first_row);
-        let computed = compute(&self.objective, &self.model, &self.copies, parts, pass);
-        let (gradients, nats, tokens) = (computed.gradients, computed.nats, computed.tokens);
-        let tokens_or_one = tokens.max(1) as f64;
-        let gradient_norm = profiled("gradient norm", || gradients.norm()) / tokens_or_one;
-        if !(nats.is_finite() && gradient_norm.is_finite()) {
-            return Err(TrainError::NotFinite {
-                step,
-                batch: computed.broken.unwrap_or(parts.len()),
-                nats: nats / tokens_or_one,
-                gradient_norm,
-            });
-        }
-        let clip = (self.config.clip_norm / gradient_norm.max(f64::MIN_POSITIVE)).min(1.0);
+        let mut computed = compute(&self.objective, &self.model, &self.copies, parts, pass);
+        let tokens_or_one = computed.tokens.max(1) as f64;
         let learning_rate = self.config.rate(step, &self.plateau);
-        let mut optimizer = self.optimizer;
-        let scale = clip / tokens_or_one;
-        let model = profiled(self.config.optimizer.title(), || {
-            optimizer.update(self.model, gradients, step, learning_rate, scale)
-        });
-        let outcome = StepOutcome {
+        let gradient_norm = profiled("gradient norm", || computed.gradients.norm()) / tokens_or_one;
+        let outcome = PendingOutcome {
             step,
-            nats,
-            tokens,
+            nats: computed.nats,
+            tokens: computed.tokens,
             learning_rate,
-            gradient_norm,
+            gradient_norm: gradient_norm.clone(),
         };
+        if !is_gpu(&gradient_norm.device()) {
+            outcome.clone().read()?;
+        }
+        let clip =
+            (gradient_norm.clamp_min(SMALLEST_NORM).recip() * self.config.clip_norm).clamp_max(1.0);
+        let mut optimizer = self.optimizer;
+        let model = profiled(self.config.optimizer.title(), || {
+            let scale = clip / tokens_or_one;
+            optimizer.update(self.model, computed.gradients, step, learning_rate, scale)
+        });
         let trainer = Self {
             model,
             optimizer,

@@ -136,10 +136,15 @@ pub(crate) fn validate(
     let model = model.valid();
     let examples = &corpora.valid;
     let special = corpora.tokenizers.target().special();
+    let most = config.model.max_positions();
     let lengths: Vec<_> = examples.iter().map(Example::lengths).collect();
     let (mut nats, mut tokens, mut right) = (0.0, 0, 0);
     for indices in plan_in_order(&lengths, config.data.batch_tokens) {
-        let batch = device_batch(&HostBatch::gather(examples, &indices, special), device);
+        let batch = device_batch(
+            &HostBatch::gather(examples, &indices, special),
+            most,
+            device,
+        );
         let loss = UNSMOOTHED.loss(&model, &batch, &Pass::evaluation());
         nats += f64::from(loss.nats.into_scalar::<f32>());
         tokens += loss.tokens;
@@ -183,6 +188,7 @@ pub(crate) fn rehearse(
     let model = model.valid();
     let examples = &corpora.valid;
     let special = corpora.tokenizers.target().special();
+    let most = config.model.max_positions();
     let lengths: Vec<_> = examples.iter().map(Example::lengths).collect();
     let tokens = |indices: &Vec<usize>| -> usize {
         let lengths = indices.iter().map(|&index| lengths[index]);
@@ -192,7 +198,11 @@ pub(crate) fn rehearse(
     let Some(largest) = plan.max_by_key(tokens) else {
         return Ok(());
     };
-    let batch = device_batch(&HostBatch::gather(examples, &largest, special), device);
+    let batch = device_batch(
+        &HostBatch::gather(examples, &largest, special),
+        most,
+        device,
+    );
     let _ = UNSMOOTHED.loss(&model, &batch, &Pass::evaluation());
     let translated = match config.train.best {
         Best::Bleu | Best::Chrf => largest.len(),

@@ -1,11 +1,11 @@
 use super::{PIECE, each_piece, sum_of_pairs, sum_of_squares};
 
 /// Added to the squares of gradients, so that a row without any divides by something.
-const SQUARE_EPSILON: f64 = 1e-30;
+pub(super) const SQUARE_EPSILON: f64 = 1e-30;
 /// The root mean square of a parameter counts as no less where the rate is relative to it, so that zeros can move.
-const SMALLEST_SCALE: f64 = 1e-3;
+pub(super) const SMALLEST_SCALE: f64 = 1e-3;
 /// The second moment of step t decays by `1 - t^-0.8`.
-const DECAY_EXPONENT: f64 = 0.8;
+pub(super) const DECAY_EXPONENT: f64 = 0.8;
 
 /// The constants of one Adafactor update.
 #[derive(Clone, Copy, Debug)]
@@ -24,17 +24,17 @@ pub struct AdafactorStep {
     pub gradient_scale: f64,
 }
 
-/// The second moment of a parameter's gradient.
+/// The second moment of a parameter's gradient, in slices or tensors `V`.
 #[derive(Debug)]
-pub enum SecondMoment<'a> {
+pub enum SecondMoment<V> {
     /// Of each element.
-    Full(&'a mut [f32]),
+    Full(V),
     /// Of a matrix: the mean over each row, and over each column.
     Factored {
         /// One number for each row.
-        rows: &'a mut [f32],
+        rows: V,
         /// One number for each column.
-        columns: &'a mut [f32],
+        columns: V,
     },
 }
 
@@ -68,7 +68,7 @@ pub enum SecondMoment<'a> {
 pub fn adafactor(
     parameter: &mut [f32],
     gradient: &[f32],
-    second: SecondMoment<'_>,
+    second: SecondMoment<&mut [f32]>,
     constants: &AdafactorStep,
 ) {
     let n = parameter.len();
@@ -93,7 +93,7 @@ pub fn adafactor(
         SecondMoment::Full(moment) => {
             let squares = follow(moment, gradient, scale, decay);
             let factor = constants.factor(parameter, squares);
-            let kept = constants.kept();
+            let kept = constants.kept() as f32;
             let pieces = parameter.chunks_mut(PIECE).zip(gradient.chunks(PIECE));
             each_piece(
                 pieces.zip(moment.chunks(PIECE)),
@@ -114,7 +114,7 @@ pub fn adafactor(
                 .collect();
             let of_columns: Vec<f32> = columns.iter().map(|c| c.sqrt().recip()).collect();
             let factor = constants.factor(parameter, squares_of(gradient, &of_rows, &of_columns));
-            let kept = constants.kept();
+            let kept = constants.kept() as f32;
             let width = of_columns.len();
             let rows = rows_per_piece(width);
             let pieces = parameter
@@ -138,8 +138,8 @@ pub fn adafactor(
 
 impl AdafactorStep {
     /// What remains of a parameter.
-    fn kept(&self) -> f32 {
-        (1.0 - self.rate * self.weight_decay) as f32
+    pub(super) fn kept(&self) -> f64 {
+        1.0 - self.rate * self.weight_decay
     }
 
     /// What the clipped update is multiplied by; `squares` is the sum of its squares.
@@ -271,8 +271,8 @@ mod tests {
         let mut p = [1.0, 2.0, 3.0, 4.0];
         let (mut rows, mut columns) = ([0.0; 2], [0.0; 2]);
         let second = SecondMoment::Factored {
-            rows: &mut rows,
-            columns: &mut columns,
+            rows: &mut rows[..],
+            columns: &mut columns[..],
         };
         let constants = AdafactorStep {
             gradient_scale: 0.5,
@@ -288,7 +288,7 @@ mod tests {
     fn two_steps_of_a_vector_computed_by_hand() {
         let (mut p, mut v) = ([0.0, 0.0], [0.0, 0.0]);
         for (step, gradient) in [(1, [1.0, 2.0]), (2, [3.0, 4.0])] {
-            let second = SecondMoment::Full(&mut v);
+            let second = SecondMoment::Full(&mut v[..]);
             adafactor(
                 &mut p,
                 &gradient,
@@ -353,8 +353,8 @@ mod tests {
         let (mut rows, mut columns) = ([0.0; 3], [0.0; 2]);
         for step in 1..4 {
             let second = SecondMoment::Factored {
-                rows: &mut rows,
-                columns: &mut columns,
+                rows: &mut rows[..],
+                columns: &mut columns[..],
             };
             let constants = AdafactorStep { step, ..CONSTANTS };
             adafactor(&mut p, &[0.0, 0.0, 3.0, 0.0, 0.0, 0.0], second, &constants);
@@ -363,8 +363,8 @@ mod tests {
         assert!(p[2] < 0.0 && p[2].is_finite(), "{p:?}");
         let mut nothing = [1.0; 2];
         let second = SecondMoment::Factored {
-            rows: &mut [0.0],
-            columns: &mut [0.0; 2],
+            rows: &mut [0.0][..],
+            columns: &mut [0.0; 2][..],
         };
         adafactor(&mut nothing, &[0.0; 2], second, &CONSTANTS);
         assert_eq!(nothing.to_vec(), [1.0; 2]);
@@ -395,10 +395,15 @@ mod tests {
         let (mut v, mut rows, mut columns) = (vec![0.0; n], vec![0.0; n], [0.0]);
         for step in 1..4 {
             let constants = AdafactorStep { step, ..CONSTANTS };
-            adafactor(&mut one, &gradient, SecondMoment::Full(&mut v), &constants);
+            adafactor(
+                &mut one,
+                &gradient,
+                SecondMoment::Full(&mut v[..]),
+                &constants,
+            );
             let second = SecondMoment::Factored {
-                rows: &mut rows,
-                columns: &mut columns,
+                rows: &mut rows[..],
+                columns: &mut columns[..],
             };
             adafactor(&mut other, &gradient, second, &constants);
         }
@@ -413,8 +418,8 @@ mod tests {
     )]
     fn factors_of_another_shape_are_refused() {
         let second = SecondMoment::Factored {
-            rows: &mut [0.0; 2],
-            columns: &mut [0.0; 4],
+            rows: &mut [0.0; 2][..],
+            columns: &mut [0.0; 4][..],
         };
         adafactor(&mut [0.0; 6], &[0.0; 6], second, &CONSTANTS);
     }

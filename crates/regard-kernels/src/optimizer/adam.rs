@@ -53,18 +53,15 @@ pub fn adam(
         second.len()
     );
     let &AdamStep {
-        step,
-        rate,
         beta1,
         beta2,
         epsilon,
-        weight_decay,
         gradient_scale,
+        ..
     } = constants;
-    let kept = (1.0 - rate * weight_decay) as f32;
-    let exponent = i32::try_from(step).unwrap_or(i32::MAX);
-    let rate = (rate / (1.0 - beta1.powi(exponent))) as f32;
-    let root_correction = (1.0 / (1.0 - beta2.powi(exponent))).sqrt() as f32;
+    let kept = constants.kept() as f32;
+    let rate = constants.corrected_rate() as f32;
+    let root_correction = constants.root_correction() as f32;
     let (scale, epsilon) = (gradient_scale as f32, epsilon as f32);
     let (keep1, take1) = (beta1 as f32, (1.0 - beta1) as f32);
     let (keep2, take2) = (beta2 as f32, (1.0 - beta2) as f32);
@@ -87,6 +84,27 @@ pub fn adam(
             }
         },
     );
+}
+
+impl AdamStep {
+    /// What remains of a parameter.
+    pub(super) fn kept(&self) -> f64 {
+        1.0 - self.rate * self.weight_decay
+    }
+
+    /// The rate, with the correction of the first moment's bias.
+    pub(super) fn corrected_rate(&self) -> f64 {
+        self.rate / (1.0 - self.beta1.powi(self.exponent()))
+    }
+
+    /// What the root of the second moment is multiplied by against its bias.
+    pub(super) fn root_correction(&self) -> f64 {
+        (1.0 / (1.0 - self.beta2.powi(self.exponent()))).sqrt()
+    }
+
+    fn exponent(&self) -> i32 {
+        i32::try_from(self.step).unwrap_or(i32::MAX)
+    }
 }
 
 #[cfg(test)]

@@ -46,10 +46,10 @@ pub fn lion(parameter: &mut [f32], gradient: &[f32], momentum: &mut [f32], const
         rate,
         beta1,
         beta2,
-        weight_decay,
         gradient_scale,
+        ..
     } = constants;
-    let kept = (1.0 - rate * weight_decay) as f32;
+    let kept = constants.kept() as f32;
     let (rate, scale) = (rate as f32, gradient_scale as f32);
     let (keep1, take1) = (beta1 as f32, (1.0 - beta1) as f32);
     let (keep2, take2) = (beta2 as f32, (1.0 - beta2) as f32);
@@ -73,6 +73,13 @@ pub fn lion(parameter: &mut [f32], gradient: &[f32], momentum: &mut [f32], const
             }
         },
     );
+}
+
+impl LionStep {
+    /// What remains of a parameter.
+    pub(super) fn kept(&self) -> f64 {
+        1.0 - self.rate * self.weight_decay
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
+use burn::tensor::{Tensor, TensorData};
 use regard_kernels::{
-    AdafactorStep, AdamStep, LionStep, SecondMoment, SgdStep, adafactor, adam, lion, sgd,
+    AdafactorStep, AdamStep, LionStep, SecondMoment, SgdStep, adafactor, adafactor_on_device, adam,
+    adam_on_device, is_gpu, lion, lion_on_device, sgd, sgd_on_device,
 };
 use serde::{Deserialize, Serialize};
+
+use super::{slice, slice_mut};
 
 /// Which rule turns gradients into updates: `train.optimizer`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,84 +114,159 @@ impl UpdateRule {
         }
     }
 
-    /// Updates one parameter and what is kept of it.
+    /// One parameter and what is kept of it, after an update.
     pub(super) fn apply(
         self,
-        parameter: &mut [f32],
-        gradient: &[f32],
-        slots: &mut [Vec<f32>],
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        slots: Vec<Tensor<1>>,
         weight_decay: f64,
         update: Update,
-    ) {
+    ) -> (Tensor<1>, Vec<Tensor<1>>) {
+        let device = parameter.device();
+        let constants = self.constants(weight_decay, update);
+        if is_gpu(&device) {
+            return constants.of_tensors(parameter, gradient, slots);
+        }
+        // Without another handle on it, memory moves out and back in without a copy.
+        let (mut parameter, gradient) = (parameter.into_data(), gradient.into_data());
+        let mut slots: Vec<TensorData> = slots.into_iter().map(Tensor::into_data).collect();
+        constants.of_slices(
+            slice_mut(&mut parameter),
+            slice(&gradient),
+            &mut slots.iter_mut().map(slice_mut).collect::<Vec<_>>(),
+        );
+        let back = |data| Tensor::from_data(data, &device);
+        (back(parameter), slots.into_iter().map(back).collect())
+    }
+
+    fn constants(self, weight_decay: f64, update: Update) -> Constants {
         let Update {
             step,
             rate,
             gradient_scale,
         } = update;
+        match self {
+            Self::Adam {
+                beta1,
+                beta2,
+                epsilon,
+            } => Constants::Adam(AdamStep {
+                step,
+                rate,
+                beta1,
+                beta2,
+                epsilon,
+                weight_decay,
+                gradient_scale,
+            }),
+            Self::Adafactor {
+                relative,
+                update_clip,
+            } => Constants::Adafactor(AdafactorStep {
+                step,
+                rate,
+                relative,
+                update_clip,
+                weight_decay,
+                gradient_scale,
+            }),
+            Self::Lion { beta1, beta2 } => Constants::Lion(LionStep {
+                rate,
+                beta1,
+                beta2,
+                weight_decay,
+                gradient_scale,
+            }),
+            Self::Sgd { momentum, nesterov } => Constants::Sgd(SgdStep {
+                rate,
+                momentum,
+                nesterov,
+                weight_decay,
+                gradient_scale,
+            }),
+        }
+    }
+}
+
+/// All that a rule needs for one parameter besides tensors.
+#[derive(Debug)]
+enum Constants {
+    Adam(AdamStep),
+    Adafactor(AdafactorStep),
+    Lion(LionStep),
+    Sgd(SgdStep),
+}
+
+impl Constants {
+    /// In the memory of the host, in place.
+    fn of_slices(&self, parameter: &mut [f32], gradient: &[f32], slots: &mut [&mut [f32]]) {
         match (self, slots) {
-            (
-                Self::Adam {
-                    beta1,
-                    beta2,
-                    epsilon,
-                },
-                [first, second],
-            ) => {
-                let constants = AdamStep {
-                    step,
-                    rate,
-                    beta1,
-                    beta2,
-                    epsilon,
-                    weight_decay,
-                    gradient_scale,
-                };
-                adam(parameter, gradient, first, second, &constants);
+            (Self::Adam(constants), [first, second]) => {
+                adam(parameter, gradient, first, second, constants);
             }
-            (
-                Self::Adafactor {
-                    relative,
-                    update_clip,
-                },
-                slots,
-            ) => {
-                let second = match slots {
-                    [rows, columns] => SecondMoment::Factored { rows, columns },
-                    [full] => SecondMoment::Full(full),
-                    _ => unreachable!("Adafactor keeps one or two vectors"),
-                };
-                let constants = AdafactorStep {
-                    step,
-                    rate,
-                    relative,
-                    update_clip,
-                    weight_decay,
-                    gradient_scale,
-                };
-                adafactor(parameter, gradient, second, &constants);
+            (Self::Adafactor(constants), [full]) => {
+                adafactor(
+                    parameter,
+                    gradient,
+                    SecondMoment::Full(&mut **full),
+                    constants,
+                );
             }
-            (Self::Lion { beta1, beta2 }, [momentum]) => {
-                let constants = LionStep {
-                    rate,
-                    beta1,
-                    beta2,
-                    weight_decay,
-                    gradient_scale,
+            (Self::Adafactor(constants), [rows, columns]) => {
+                let second = SecondMoment::Factored {
+                    rows: &mut **rows,
+                    columns: &mut **columns,
                 };
-                lion(parameter, gradient, momentum, &constants);
+                adafactor(parameter, gradient, second, constants);
             }
-            (Self::Sgd { momentum, nesterov }, slots) => {
-                let constants = SgdStep {
-                    rate,
-                    momentum,
-                    nesterov,
-                    weight_decay,
-                    gradient_scale,
-                };
-                let velocity = slots.first_mut().map_or(&mut [][..], Vec::as_mut_slice);
-                sgd(parameter, gradient, velocity, &constants);
-            }
+            (Self::Lion(constants), [momentum]) => lion(parameter, gradient, momentum, constants),
+            (Self::Sgd(constants), [velocity]) => sgd(parameter, gradient, velocity, constants),
+            (Self::Sgd(constants), []) => sgd(parameter, gradient, &mut [], constants),
             (rule, slots) => unreachable!("{rule:?} does not keep {} vectors", slots.len()),
+        }
+    }
+
+    /// On their device.
+    fn of_tensors(
+        &self,
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        slots: Vec<Tensor<1>>,
+    ) -> (Tensor<1>, Vec<Tensor<1>>) {
+        let mut slots = slots.into_iter();
+        let mut slot = || slots.next().expect("the slots of the rule");
+        match self {
+            Self::Adam(constants) => {
+                let moments = [slot(), slot()];
+                let (parameter, moments) = adam_on_device(parameter, gradient, moments, constants);
+                (parameter, moments.into())
+            }
+            Self::Adafactor(constants) => {
+                let (first, second) = (slot(), slots.next());
+                let moment = match second {
+                    Some(columns) => SecondMoment::Factored {
+                        rows: first,
+                        columns,
+                    },
+                    None => SecondMoment::Full(first),
+                };
+                match adafactor_on_device(parameter, gradient, moment, constants) {
+                    (parameter, SecondMoment::Full(moment)) => (parameter, vec![moment]),
+                    (parameter, SecondMoment::Factored { rows, columns }) => {
+                        (parameter, vec![rows, columns])
+                    }
+                }
+            }
+            Self::Lion(constants) => {
+                let (parameter, momentum) = lion_on_device(parameter, gradient, slot(), constants);
+                (parameter, vec![momentum])
+            }
+            Self::Sgd(constants) => {
+                let velocity = slots.next();
+                let (parameter, velocity) = sgd_on_device(parameter, gradient, velocity, constants);
+                (parameter, velocity.into_iter().collect())
+            }
         }
     }
 }

@@ -191,7 +191,7 @@ proptest! {
         });
         let update = || {
             let [mut p, mut rows, mut columns] = [p.clone(), rows.clone(), columns.clone()];
-            let second = SecondMoment::Factored { rows: &mut rows, columns: &mut columns };
+            let second = SecondMoment::Factored { rows: &mut rows[..], columns: &mut columns[..] };
             adafactor(&mut p, &g, second, &constants);
             [p, rows, columns]
         };
