@@ -227,6 +227,9 @@ fn energies(draw: u64, biased: bool) -> (Vec<Vec<f64>>, f64) {
 
 #[test]
 fn no_iteration_lets_the_energy_rise() {
+    if !crate::has_doubles() {
+        return;
+    }
     let (mut fell, mut pairs) = (0, 0);
     for draw in 0..400 {
         let biased = draw % 2 == 0;
@@ -249,6 +252,9 @@ fn no_iteration_lets_the_energy_rise() {
 
 #[test]
 fn the_slope_of_the_energy_is_what_an_iteration_moves() {
+    if !crate::has_doubles() {
+        return;
+    }
     let device = crate::device().autodiff();
     let state = normal(Key::new(1), [B, T, D], 1.0, true, &device).require_grad();
     let patterns = normal(Key::new(2), [B, S, D], 1.0, true, &device);

@@ -195,7 +195,8 @@ fn predicted_positions_by_hand() {
     let (weights, gradient) = around(2.25, AttentionMask::none());
     assert_close(&weights, &[0.0, 0.0, near, far, 0.0], 1e-6, "weights");
     // d/dp exp(-2 (s - p)^2) = 4 (s - p) exp(..), times the values, 1.
-    assert_close(&[gradient], &[3.0 * far - near], 1e-6, "gradient");
+    let tolerance = crate::tolerance(1e-6);
+    assert_close(&[gradient], &[3.0 * far - near], tolerance, "gradient");
 
     // Both ends belong to the window.
     let edge = (-2.0_f32).exp() / 3.0;
