@@ -11,7 +11,8 @@ if [ -e "$driver" ] && dpkg --compare-versions "$(version)" ge 25; then
     exit 0
 fi
 [ "$(id -u)" = 0 ] || { echo "installing a Vulkan driver needs root: run this once as root" >&2; exit 1; }
-# From wherever this machine has its other packages.
+# From wherever this machine has its other packages; where it never asked, apt does not know them.
+apt-get update -qq
 mirror=$(apt-cache policy | grep -oE 'https?://[^ ]+/debian/? bookworm/main' | head -n 1 | cut -d' ' -f1)
 [ -n "$mirror" ] || { echo "expected Debian 12 among the sources of apt; install Mesa 25 or later by hand" >&2; exit 1; }
 echo "deb $mirror bookworm-backports main" > /etc/apt/sources.list.d/backports-of-mesa.list
