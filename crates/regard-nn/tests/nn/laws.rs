@@ -486,6 +486,12 @@ pub(crate) fn every_parameter_gets_a_gradient<M: Seq2Seq + Module>(subject: &Sub
     }
 }
 
+/// Whether operations have backward passes of their own.
+fn is_fused(device: &Device) -> bool {
+    let composed = std::env::var("REGARD_KERNELS").is_ok_and(|value| value == "composed");
+    *device == Device::flex() && !composed
+}
+
 /// Short sequences, too: of few queries and no graph, attention is computed in another way.
 pub(crate) fn computing_again_changes_no_bit<M: Seq2Seq + Module>(subject: &Subject<M>) {
     let few = Sentences::new([3, 2], [1, 2]);
@@ -499,8 +505,11 @@ pub(crate) fn computing_again_changes_no_bit<M: Seq2Seq + Module>(subject: &Subj
             let again = sums(subject, &sentences, padding, &pass.with_recompute(true));
             let name = format!("{}, {padding:?}, {pass:?}", subject.name);
             assert_eq!(again.0, kept.0, "{name}");
-            for (parameter, gradient) in again.1 {
-                assert_eq!(gradient, kept.1[&parameter], "{name}, {parameter}");
+            if is_fused(&subject.device) {
+                assert_eq!(again.1, kept.1, "{name}");
+            } else {
+                // Compositions use some tensors more than once, and their gradients meet in another order.
+                assert_all_close(&again.1, &kept.1, 1e-6, &name);
             }
         }
     }
