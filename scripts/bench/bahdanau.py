@@ -45,7 +45,8 @@ class Bahdanau(nn.Module):
 
     def forward(self, source, target, source_lengths):
         memory, state = self.encode(source, source_lengths)
-        blocked = torch.arange(source.shape[1]) >= torch.tensor(source_lengths)[:, None]
+        device = source.device
+        blocked = torch.arange(source.shape[1], device=device) >= torch.tensor(source_lengths, device=device)[:, None]
         key = self.key(memory)
         embedded = self.embed(target)
         states, contexts = [], []

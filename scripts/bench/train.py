@@ -1,6 +1,7 @@
-"""Times a training step of the same model in PyTorch eager: the peer of `regard bench train`.
+"""Times a training step of the same model in PyTorch: the peer of `regard bench train`.
 
     python scripts/bench/train.py --threads 2 [--model bahdanau] [the shape flags of `regard bench train`]
+    python scripts/bench/train.py --device cuda --precision bf16 [--compile] [the shape flags]
 
 The recipe of the transformer: encoder-decoder, pre-norm with a final norm, ReLU, all embeddings and the output map tied,
 sinusoids, residual and no other dropout 0.1, label smoothing 0.1, Adam, clipping of the global norm to 1; f32; packed
@@ -9,6 +10,9 @@ and left out of the loss, and otherwise computed like the rest: PyTorch's layers
 
 The recipe of `bahdanau` (bahdanau.py): one layer a side, a bidirectional encoder, output from state, context and embedding,
 all embeddings and the output map tied, dropout 0.1 before the output map and no other; loss, Adam and clipping as above.
+
+bf16 is autocast around the forward pass, with f32 parameters and optimiser; Adam is PyTorch's fused one on a GPU. The loss of a step is
+read while the next one runs, as `regard bench train` does. `--compile` is torch.compile of the model, warmed up with 5 steps instead of 2.
 
 Prints one JSON object with the keys of `regard bench train --json`.
 """
@@ -87,7 +91,7 @@ class Transformer(nn.Module):
         return self.embedding(ids) * math.sqrt(self.embedding.embedding_dim) + self.sinusoids[: ids.shape[1]]
 
     def forward(self, source, target, source_lengths):
-        mask = is_real(source_lengths, source.shape[1])[:, None, None]
+        mask = is_real(source_lengths, source.shape[1], source.device)[:, None, None]
         memory = self.embed(source)
         for layer in self.encoder:
             memory = layer(memory, None, mask)
@@ -109,9 +113,9 @@ def lengths(shape):
     ]
 
 
-def is_real(lengths, length):
+def is_real(lengths, length, device):
     """Which of so many positions stand for a token, `[B, length]`."""
-    return torch.arange(length) < torch.tensor(lengths)[:, None]
+    return torch.arange(length, device=device) < torch.tensor(lengths, device=device)[:, None]
 
 
 def main():
@@ -123,6 +127,9 @@ def main():
     for name, value in defaults.items():
         arguments.add_argument(f"--{name}", type=int, default=value)
     arguments.add_argument("--shortest", type=int, help="spread lengths evenly from so many real tokens; as regard")
+    arguments.add_argument("--device", default="cpu", help="cpu or cuda")
+    arguments.add_argument("--precision", choices=["f32", "bf16"], default="f32")
+    arguments.add_argument("--compile", action="store_true", help="torch.compile instead of eager")
     arguments.add_argument("--json", action="store_true", help="as regard; there is no other form")
     shape = arguments.parse_args()
     if shape.model == "bahdanau" and shape.layers not in (None, 1):
@@ -131,30 +138,40 @@ def main():
     torch.set_num_threads(shape.threads)
     torch.manual_seed(shape.seed)
 
-    model = Transformer(shape) if shape.model == "transformer" else Bahdanau(shape)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.98), eps=1e-9)
+    device = torch.device(shape.device)
+    model = (Transformer(shape) if shape.model == "transformer" else Bahdanau(shape)).to(device)
+    parameters = list(model.parameters())
+    optimizer = torch.optim.Adam(parameters, lr=1e-3, betas=(0.9, 0.98), eps=1e-9, fused=device.type == "cuda" or None)
     source_lengths, target_lengths = lengths(shape)
-    is_padding = ~is_real(target_lengths, shape.target_length)
-    seconds = []
-    for step in range(2 + shape.steps):
-        ids = lambda length: torch.randint(shape.vocabulary, (shape.batch, length))
+    is_padding = ~is_real(target_lengths, shape.target_length, device)
+    warm_up = 5 if shape.compile else 2
+    if shape.compile:
+        model = torch.compile(model)
+    seconds, pending = [], None
+    for step in range(warm_up + shape.steps):
+        ids = lambda length: torch.randint(shape.vocabulary, (shape.batch, length), device=device)
         source, target, output = ids(shape.source_length), ids(shape.target_length), ids(shape.target_length)
         output.masked_fill_(is_padding, -100)  # what cross_entropy ignores
         begun = time.perf_counter()
-        logits = model(source, target, source_lengths)
-        loss = functional.cross_entropy(logits.flatten(0, 1), output.flatten(), label_smoothing=0.1)
+        with torch.autocast(device.type, torch.bfloat16, enabled=shape.precision == "bf16"):
+            logits = model(source, target, source_lengths)
+        loss = functional.cross_entropy(logits.flatten(0, 1).float(), output.flatten(), label_smoothing=0.1)
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        loss.item()
-        if step >= 2:
+        # A GPU has this step to compute while the one before is waited for; the processor is done.
+        earlier, pending = pending, loss.detach()
+        if earlier is not None:
+            earlier.item()
+        if step >= warm_up:
             seconds.append(time.perf_counter() - begun)
+    pending.item()
     median = statistics.median(seconds)
     print(json.dumps({
         "seconds_per_step": median,
         "target_tokens_per_second": sum(target_lengths) / median,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "parameters": sum(parameter.numel() for parameter in parameters),
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }))
 

@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 #[cfg(feature = "cubecl")]
 use burn::backend::DispatchDevice;
+#[cfg(feature = "cuda")]
+use burn::backend::RuntimeId;
 #[cfg(feature = "cubecl")]
 use burn::tensor::DeviceType;
 use burn::tensor::{DType, Device};
@@ -323,7 +325,7 @@ pub fn is_gpu(device: &Device) -> bool {
 #[cfg(feature = "cuda")]
 pub(crate) fn is_cuda(device: &Device) -> bool {
     let inner = device.clone().without_autodiff();
-    Backend::Cuda.devices().contains(&inner)
+    matches!(inner.as_dispatch(), DispatchDevice::Cube(device) if device.runtime() == RuntimeId::Cuda)
 }
 
 /// Name and memory.

@@ -1,6 +1,6 @@
 //! Activations that are computed again instead of kept.
 
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "cubecl"))]
 mod step;
 
 use burn::module::Module;
@@ -68,6 +68,14 @@ pub fn recompute<M: Module + 'static, I: Inputs, const D: usize>(
     if let Some(found) = step::Found::<burn::backend::Flex>::new(module, &inputs) {
         return found.record(module, inputs, f);
     }
+    #[cfg(feature = "ndarray")]
+    if let Some(found) = step::Found::<burn::backend::NdArray>::new(module, &inputs) {
+        return found.record(module, inputs, f);
+    }
+    #[cfg(feature = "cubecl")]
+    if let Some(found) = step::Found::<burn::backend::Cube>::new(module, &inputs) {
+        return found.record(module, inputs, f);
+    }
     f(module, inputs)
 }
 
@@ -119,6 +127,45 @@ impl<A: Input, B: Input, C: Input> Inputs for (A, B, C) {
     fn each(self, map: &mut impl TensorMap) -> Self {
         let (a, b, c) = self;
         (a.mapped(map), b.mapped(map), c.mapped(map))
+    }
+}
+
+#[cfg(test)]
+mod on_any_backend {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use burn::module::Param;
+
+    use super::*;
+
+    #[test]
+    fn the_function_is_computed_again_for_the_same_gradients() {
+        let device = crate::test_device().autodiff();
+        let factor = Param::from_tensor(Tensor::<1>::from_floats([3.0, -1.0], &device));
+        let x = Tensor::<1>::from_floats([2.0, 0.5], &device).require_grad();
+        let f =
+            |factor: &Param<Tensor<1>>, (x,): (Tensor<1>,)| (factor.val() * x.clone()).tanh() * x;
+        let gradients = |y: Tensor<1>| {
+            let gradients = y.clone().sum().backward();
+            let of = |tensor: &Tensor<1>| tensor.grad(&gradients).unwrap();
+            [y.inner(), of(&x), of(&factor.val())]
+                .map(|tensor| tensor.into_data().iter::<f32>().collect::<Vec<_>>())
+        };
+        let expected = gradients(f(&factor, (x.clone(),)));
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = calls.clone();
+        let y = recompute(&factor, (x.clone(),), move |factor, inputs| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            f(factor, inputs)
+        });
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        assert_eq!(gradients(y), expected);
+        assert_eq!(
+            calls.load(Ordering::Relaxed),
+            2,
+            "nothing was computed again"
+        );
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::devices::is_gpu;
+use crate::precision::{of_type, wide};
 
 /// Drops the padding: the real positions of each example, one example behind the other.
 ///
@@ -49,8 +50,8 @@ pub fn pack_rows(x: Tensor<3>, lengths: impl Into<Arc<[usize]>>) -> Tensor<2> {
     if let Some(x) = crate::flex::Operand::new(&x) {
         return crate::flex::apply(crate::flex::PackOp { lengths }, [x]);
     }
-    let index = real_rows(&lengths, length, &x.device());
-    rows_at(x.reshape([batch * length, width]), index)
+    let rows = real_rows(&lengths, length);
+    take_rows(x.reshape([batch * length, width]), &rows)
 }
 
 /// Brings the padding back, as zeros: the other direction of [`pack_rows`].
@@ -97,15 +98,14 @@ pub fn unpack_rows(x: Tensor<2>, lengths: impl Into<Arc<[usize]>>, length: usize
     if let Some(x) = crate::flex::Operand::new(&x) {
         return crate::flex::apply(crate::flex::UnpackOp { lengths, length }, [x]);
     }
-    if is_gpu(&x.device()) {
-        let padding = Tensor::zeros([1, width], (&x.device(), x.dtype()));
-        let index = padded_rows(&lengths, length, &x.device());
-        return rows_at(Tensor::cat(vec![x, padding], 0), index).reshape([batch, length, width]);
+    let context = (&x.device(), x.dtype());
+    if rows == 0 {
+        // Nothing but padding, and `x` stays on the tape.
+        return Tensor::zeros([batch, length, width], context) + x.sum().reshape([1, 1, 1]);
     }
-    let index = real_rows(&lengths, length, &x.device());
-    Tensor::zeros([batch * length, width], (&x.device(), x.dtype()))
-        .select_assign(0, index, x, IndexingUpdateOp::Add)
-        .reshape([batch, length, width])
+    let padding = Tensor::zeros([1, width], context);
+    let rows = padded_rows(&lengths, length);
+    take_rows(Tensor::cat(vec![x, padding], 0), &rows).reshape([batch, length, width])
 }
 
 /// Cuts a matrix into parts of the given numbers of rows.
@@ -169,40 +169,45 @@ pub(crate) fn rows_at(x: Tensor<2>, index: Tensor<1, Int>) -> Tensor<2> {
     if n == 0 {
         return x.slice(0..0);
     }
-    x.gather(0, index.reshape([n, 1]).expand([n, width]))
+    // GPUs add f32 at once, 16 bits rarely.
+    let dtype = x.dtype();
+    let rows = wide(x).gather(0, index.reshape([n, 1]).expand([n, width]));
+    of_type(rows, dtype)
 }
 
-/// Where each position of examples padded to `length` stands among the real ones, `[B * length]`; padding stands behind them.
-fn padded_rows(lengths: &[usize], length: usize, device: &Device) -> Tensor<1, Int> {
-    let end = lengths.iter().sum::<usize>();
-    let mut rows = Vec::with_capacity(lengths.len() * length);
-    let mut first = 0;
-    for &real in lengths {
-        rows.extend((first..first + real).map(row));
-        rows.resize(rows.len() + length - real, row(end));
-        first += real;
-    }
+/// The same of numbers on the host.
+pub(crate) fn take_rows(x: Tensor<2>, rows: &[usize]) -> Tensor<2> {
+    let number = |&row: &usize| i32::try_from(row).expect("row numbers stay below 2^31");
+    let rows: Vec<i32> = rows.iter().map(number).collect();
     let count = rows.len();
-    Tensor::from_data(TensorData::new(rows, [count]), device)
-}
-
-fn row(row: usize) -> i32 {
-    i32::try_from(row).expect("row numbers stay below 2^31")
+    let index = Tensor::from_data(TensorData::new(rows, [count]), &x.device());
+    rows_at(x, index)
 }
 
 /// Where the real positions of examples stand among rows padded to `length`, `[N]`.
-fn real_rows(lengths: &[usize], length: usize, device: &Device) -> Tensor<1, Int> {
+fn real_rows(lengths: &[usize], length: usize) -> Vec<usize> {
     let examples = lengths.iter().enumerate();
     let rows = examples.flat_map(|(b, &real)| b * length..b * length + real);
-    let rows: Vec<i32> = rows.map(row).collect();
-    let count = rows.len();
-    Tensor::from_data(TensorData::new(rows, [count]), device)
+    rows.collect()
+}
+
+/// Where each position of examples padded to `length` stands among the real ones, `[B * length]`; padding stands behind them.
+fn padded_rows(lengths: &[usize], length: usize) -> Vec<usize> {
+    let end = lengths.iter().sum();
+    let mut rows = Vec::with_capacity(lengths.len() * length);
+    let mut first = 0;
+    for &real in lengths {
+        rows.extend(first..first + real);
+        rows.resize(rows.len() + length - real, end);
+        first += real;
+    }
+    rows
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::DType;
+    use burn::tensor::{DType, Device};
 
     fn counted<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
         let end = i64::try_from(shape.iter().product::<usize>()).unwrap();

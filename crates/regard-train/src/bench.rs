@@ -6,10 +6,14 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use regard_decode::{ProfileLine, peak_memory_mib, profile_lines};
 use regard_kernels::{Profiled, finish_profile, linear, start_profile};
-use regard_nn::{Batch, Init, Key, ModelConfig, TargetRows, Tokens};
+use regard_nn::{Batch, Init, Key, ModelConfig, Precision, TargetRows, Tokens};
 use serde::Serialize;
 
-use crate::{Optimizer, Part, Recompute, TeacherForcing, TrainConfig, TrainError, Trainer};
+use crate::data::tokens;
+use crate::run::check_precision;
+use crate::{
+    Optimizer, Part, PendingOutcome, Recompute, TeacherForcing, TrainConfig, TrainError, Trainer,
+};
 
 /// Shape of the benchmark's batches and number of its steps.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +33,8 @@ pub struct TrainBench {
     pub padding: BenchPadding,
     /// Which activations are computed again instead of kept.
     pub recompute: Recompute,
+    /// Float type of activations and products.
+    pub precision: Precision,
     /// Steps that are timed, after two that are not.
     pub steps: usize,
     /// Whether to tell where the time went.
@@ -38,7 +44,7 @@ pub struct TrainBench {
 /// What becomes of padding between attention calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BenchPadding {
-    /// It is left out, as in training.
+    /// What training does: it is left out, on a GPU rounded up and computed.
     Skipped,
     /// It is multiplied like text.
     Computed,
@@ -93,17 +99,19 @@ pub struct Profile {
 ///
 /// # Errors
 ///
-/// [`TrainError::NotFinite`] if the model diverges on random ids.
+/// [`TrainError::NotFinite`] if the model diverges on random ids, [`TrainError::NoBf16`] if the device has no bf16.
 pub fn bench_train(
     model: &ModelConfig,
     bench: &TrainBench,
     seed: u64,
     device: &Device,
 ) -> Result<TrainSpeed, TrainError> {
+    check_precision(bench.precision, std::slice::from_ref(device))?;
     let device = device.clone().autodiff();
     let config = TrainConfig {
         seed,
         recompute: bench.recompute,
+        precision: bench.precision,
         ..TrainConfig::default()
     };
     let optimizer = Optimizer::new(config.optimizer());
@@ -120,6 +128,7 @@ pub fn bench_train(
     let mut trainer = Trainer::new(objective, config, model, optimizer, 0);
 
     let mut seconds = Vec::new();
+    let mut pending: Option<PendingOutcome> = None;
     let warm_up = 2;
     for step in 0..warm_up + bench.steps {
         if bench.profile && step == warm_up {
@@ -127,10 +136,18 @@ pub fn bench_train(
         }
         let batch = random_batch(bench, Key::new(seed).at("bench").nth(step as u64), &device);
         let begun = Instant::now();
-        trainer = trainer.update(&[Part::new(batch, bench.batch)])?.0;
+        let (updated, outcome) = trainer.begin_update(&[Part::new(batch, bench.batch)])?;
+        trainer = updated;
+        // A GPU has this step to compute while the one before is waited for.
+        if let Some(earlier) = pending.replace(outcome) {
+            earlier.read()?;
+        }
         if step >= warm_up {
             seconds.push(begun.elapsed().as_secs_f64());
         }
+    }
+    if let Some(last) = pending {
+        last.read()?;
     }
     let profile = bench.profile.then(|| profile(&seconds, &device));
     seconds.sort_by(f64::total_cmp);
@@ -186,9 +203,9 @@ fn random_batch(bench: &TrainBench, key: Key, device: &Device) -> Batch {
         ids("input", bench.target_length),
         ids("output", bench.target_length),
     );
-    let tokens = match bench.padding {
-        BenchPadding::Skipped => Tokens::new,
-        BenchPadding::Computed => Tokens::padded,
+    let tokens = |ids: &[u32], lengths: &[usize], device: &Device| match bench.padding {
+        BenchPadding::Skipped => tokens(ids, lengths, None, device),
+        BenchPadding::Computed => Tokens::padded(ids, lengths, device),
     };
     let target = TargetRows {
         input: &input,

@@ -60,20 +60,28 @@ pub fn prepare_corpora(
     })
 }
 
-/// Moves a host batch to the device of a model that has so many positions at most. A GPU computes padding for the sake of few
-/// shapes; the processor leaves it out.
+/// Rows of ids on the device of a model that has so many positions at most. A GPU computes padding for the sake of few shapes; the
+/// processor leaves it out.
+pub(crate) fn tokens(
+    ids: &[u32],
+    lengths: &[usize],
+    most_positions: Option<usize>,
+    device: &Device,
+) -> Tokens {
+    if is_gpu(device) {
+        Tokens::rounded(ids, lengths, most_positions, device)
+    } else {
+        Tokens::new(ids, lengths, device)
+    }
+}
+
+/// Moves a host batch to the device of a model that has so many positions at most.
 pub(crate) fn device_batch(
     batch: &HostBatch,
     most_positions: Option<usize>,
     device: &Device,
 ) -> Batch {
-    let tokens = |ids: &[u32], lengths: &[usize]| {
-        if is_gpu(device) {
-            Tokens::rounded(ids, lengths, most_positions, device)
-        } else {
-            Tokens::new(ids, lengths, device)
-        }
-    };
+    let tokens = |ids: &[u32], lengths: &[usize]| tokens(ids, lengths, most_positions, device);
     let target = TargetRows {
         input: &batch.target_in,
         output: &batch.target_out,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use regard_decode::{DecodeError, NamedTensor, ParameterPath, TensorFile, write_tensors};
 use regard_kernels::{is_gpu, moving_average};
 
-use crate::optimizer::{slice, slice_mut};
+use crate::vectors::{numbers, slice, slice_mut, vector};
 
 /// An exponential moving average of every parameter, keyed by parameter path.
 ///
@@ -71,7 +71,7 @@ impl MovingAverage {
         let named = |(name, average): (&String, &Average)| NamedTensor {
             name: name.clone(),
             shape: average.shape.clone(),
-            values: slice(&average.values.clone().into_data()).to_vec(),
+            values: numbers(&average.values),
         };
         let tensors: Vec<NamedTensor> = self.averages.iter().map(named).collect();
         write_tensors(path, &tensors)
@@ -119,8 +119,7 @@ impl ModuleVisitor for Reader {
         let (shape, device) = (value.dims().to_vec(), value.device().without_autodiff());
         // What is missing is a problem by now, and nothing will be made of the others.
         if let Some(values) = self.file.take(&name, &shape, &mut self.problems) {
-            let size = values.len();
-            let values = Tensor::from_data(TensorData::new(values, [size]), &device);
+            let values = vector(values, &device);
             self.averages.insert(name, Average { shape, values });
         }
     }

@@ -22,6 +22,7 @@ mod seeing;
 mod session;
 mod step;
 mod validation;
+mod vectors;
 mod warnings;
 
 pub use bench::{BenchPadding, Profile, TrainBench, TrainSpeed, bench_train};

@@ -8,15 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
 use regard_decode::{NamedTensor, ParameterPath, TensorFile, write_tensors};
 use regard_kernels::is_gpu;
 
-pub(crate) use self::gradients::{ParameterGradients, slice, slice_mut};
+pub(crate) use self::gradients::ParameterGradients;
 pub use self::group::ParameterGroup;
 pub use self::rule::{OptimizerKind, UpdateRule};
 use self::rule::{Update, owner};
 use crate::TrainError;
+use crate::vectors::{numbers, vector};
 
 /// How parameters are updated.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,7 +111,7 @@ impl Optimizer {
                 tensors.push(NamedTensor {
                     name: format!("{name}.{slot}"),
                     shape,
-                    values: slice(&values.clone().into_data()).to_vec(),
+                    values: numbers(values),
                 });
             }
         }
@@ -238,11 +239,7 @@ impl ModuleVisitor for Reader {
             self.expected.insert(slot);
             let name = format!("{name}.{slot}");
             let values = self.file.take(&name, &shape, &mut self.problems);
-            let tensor = |values: Vec<f32>| {
-                let size = values.len();
-                Tensor::from_data(TensorData::new(values, [size]), &device)
-            };
-            slots.extend(values.map(tensor));
+            slots.extend(values.map(|values| vector(values, &device)));
         }
         // A slot that is missing is a problem by now, and nothing will be made of the others.
         self.kept.insert(name, Kept { shape, slots });

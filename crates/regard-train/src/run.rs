@@ -70,7 +70,7 @@ pub fn train(
     config.check(&mut problems);
     let config = problems.or(&run.config(), config)?.resolved();
 
-    check_precision(&config, &options.devices)?;
+    check_precision(config.train.precision, &options.devices)?;
 
     // Looked for before the lock, so that a wrong name leaves no trace, and after it, since another process may have
     // been faster.
@@ -123,7 +123,7 @@ pub fn measure_memory(
     corpora: &Corpora,
     device: &Device,
 ) -> Result<Option<f64>, TrainError> {
-    check_precision(config, std::slice::from_ref(device))?;
+    check_precision(config.train.precision, std::slice::from_ref(device))?;
     let train = &config.train;
     let (optimizer, average) = checkpoint::nothing_kept(train);
     let mut learner = learner(train, model(config, corpora, device), optimizer, average, 0);
@@ -144,9 +144,9 @@ pub fn measure_memory(
 }
 
 /// Devices must have the float type of activations.
-fn check_precision(config: &RunConfig, devices: &[Device]) -> Result<(), TrainError> {
+pub(crate) fn check_precision(precision: Precision, devices: &[Device]) -> Result<(), TrainError> {
     let has_it = |device: &Device| device.supports_dtype(DType::BF16);
-    match config.train.precision {
+    match precision {
         Precision::Bf16 if !devices.iter().all(has_it) => Err(TrainError::NoBf16),
         _ => Ok(()),
     }

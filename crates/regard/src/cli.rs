@@ -508,12 +508,23 @@ pub(crate) struct BenchTrainOptions {
     /// What becomes of padding between attention calls
     #[arg(long, default_value = "skipped")]
     pub(crate) padding: PaddingName,
+    /// Float type of activations and products, as `train.precision`
+    #[arg(long, default_value = "f32")]
+    pub(crate) precision: PrecisionName,
     /// Keep of each layer what it reads, and compute the rest again in the backward pass; of a transformer
     #[arg(long)]
     pub(crate) recompute: bool,
     /// Print where the time of a step goes
     #[arg(long)]
     pub(crate) profile: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PrecisionName {
+    /// 32 bits
+    F32,
+    /// bfloat16; parameters, norms, softmax, loss and optimizer stay f32
+    Bf16,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -2,8 +2,9 @@
 
 use burn::tensor::Tensor;
 
-use super::steps::{Steps, take_rows};
+use super::steps::Steps;
 use super::{Direction, RecurrentCell, RecurrentWeights, check};
+use crate::rows::take_rows;
 use crate::{AttentionMask, Normalizer, Sequences, attention_weights, linear};
 
 /// What a network looks at: keys and values of B' sequences.

@@ -1,8 +1,9 @@
 //! Sequences of unequal length, cut into steps.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use super::Direction;
+use crate::rows::take_rows;
 use crate::{Sequences, cut_rows};
 
 /// The positions of all sequences by step, the longest sequences first: those that still go on are the first rows of each
@@ -67,17 +68,4 @@ impl Steps {
         }
         take_rows(Tensor::cat(steps, 0), &places)
     }
-}
-
-/// Rows of a matrix by number.
-pub(super) fn take_rows(x: Tensor<2>, rows: &[usize]) -> Tensor<2> {
-    let index = row_numbers(rows, &x.device());
-    x.select(0, index)
-}
-
-fn row_numbers(rows: &[usize], device: &Device) -> Tensor<1, Int> {
-    let number = |&row: &usize| i32::try_from(row).expect("row numbers stay below 2^31");
-    let rows: Vec<i32> = rows.iter().map(number).collect();
-    let count = rows.len();
-    Tensor::from_data(TensorData::new(rows, [count]), device)
 }

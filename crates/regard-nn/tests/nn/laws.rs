@@ -145,14 +145,12 @@ fn loss<M: Seq2Seq>(
 }
 
 /// Sums of a loss: objective, nats, tokens; and its gradients.
-type Sums = (Vec<f32>, Named);
-
 fn sums<M: Seq2Seq + Module>(
     subject: &Subject<M>,
     sentences: &Sentences,
     padding: Padding,
     pass: &Pass,
-) -> Sums {
+) -> (Vec<f32>, Named) {
     let loss = loss(subject, sentences, padding, pass);
     let mut values = vector(loss.objective.clone());
     values.extend(vector(loss.nats));
@@ -385,26 +383,19 @@ pub(crate) fn a_plain_device_computes_what_an_autodiff_device_does<M: Seq2Seq + 
     );
 }
 
-/// Results and gradients are the same bit for bit; but a GPU adds the gradients of an embedding's rows in the order in which they
-/// come.
-fn assert_same<M>(subject: &Subject<M>, got: &Sums, expected: &Sums, what: &str) {
-    assert_eq!(got.0, expected.0, "{what}");
-    if is_gpu(&subject.device) {
-        assert_all_close(&got.1, &expected.1, 1e-6, what);
-        return;
-    }
-    assert!(got.1.keys().eq(expected.1.keys()), "{what}");
-    for (parameter, gradient) in &got.1 {
-        assert_eq!(gradient, &expected.1[parameter], "{what}, {parameter}");
-    }
-}
-
+/// Bit for bit; but a GPU adds the gradients of an embedding's rows in the order in which they come.
 pub(crate) fn a_pass_repeats_its_draws<M: Seq2Seq + Module>(subject: &Subject<M>) {
     let sentences = sentences();
     let run = |pass: &Pass| sums(subject, &sentences, NO_PADDING, pass);
     let first = run(&training(1, 0));
+    let (values, gradients) = run(&training(1, 0));
     let what = format!("{}: the same pass", subject.name);
-    assert_same(subject, &run(&training(1, 0)), &first, &what);
+    assert_eq!(values, first.0, "{what}");
+    if is_gpu(&subject.device) {
+        assert_all_close(&gradients, &first.1, 1e-6, &what);
+    } else {
+        assert_eq!(gradients, first.1, "{what}");
+    }
     for other in [training(2, 0), training(1, 3), Pass::evaluation()] {
         assert_ne!(run(&other).0, first.0, "{}: {other:?}", subject.name);
     }
@@ -498,6 +489,12 @@ pub(crate) fn every_parameter_gets_a_gradient<M: Seq2Seq + Module>(subject: &Sub
     }
 }
 
+/// Whether operations have backward passes of their own.
+fn is_fused(device: &Device) -> bool {
+    let composed = std::env::var("REGARD_KERNELS").is_ok_and(|value| value == "composed");
+    *device == Device::flex() && !composed
+}
+
 /// Short sequences, too: of few queries and no graph, attention is computed in another way.
 pub(crate) fn computing_again_changes_no_bit<M: Seq2Seq + Module>(subject: &Subject<M>) {
     let few = Sentences::new([3, 2], [1, 2]);
@@ -510,7 +507,13 @@ pub(crate) fn computing_again_changes_no_bit<M: Seq2Seq + Module>(subject: &Subj
             let kept = sums(subject, &sentences, padding, &pass);
             let again = sums(subject, &sentences, padding, &pass.with_recompute(true));
             let name = format!("{}, {padding:?}, {pass:?}", subject.name);
-            assert_same(subject, &again, &kept, &name);
+            assert_eq!(again.0, kept.0, "{name}");
+            if is_fused(&subject.device) {
+                assert_eq!(again.1, kept.1, "{name}");
+            } else {
+                // Compositions use some tensors more than once, and their gradients meet in another order.
+                assert_all_close(&again.1, &kept.1, 1e-6, &name);
+            }
         }
     }
     let plain = Subject {

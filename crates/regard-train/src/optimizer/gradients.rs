@@ -2,6 +2,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{DType, Gradients, Tensor, TensorData};
 use regard_kernels::{is_gpu, sum_of_squares, sum_over_replicas};
 
+use crate::vectors::slice;
+
 /// The gradient of every parameter, in order of declaration, each as one vector on the device of its parameter.
 #[derive(Debug, Default)]
 pub(crate) struct ParameterGradients(Vec<Tensor<1>>);
@@ -82,15 +84,6 @@ impl ParameterGradients {
     pub(super) fn into_iter(self) -> std::vec::IntoIter<Tensor<1>> {
         self.0.into_iter()
     }
-}
-
-pub(crate) fn slice(data: &TensorData) -> &[f32] {
-    data.as_slice().expect("parameters and gradients are f32")
-}
-
-pub(crate) fn slice_mut(data: &mut TensorData) -> &mut [f32] {
-    data.as_mut_slice()
-        .expect("parameters and gradients are f32")
 }
 
 struct Taker {

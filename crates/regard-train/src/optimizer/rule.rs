@@ -5,7 +5,7 @@ use regard_kernels::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{slice, slice_mut};
+use crate::vectors::{slice, slice_mut};
 
 /// Which rule turns gradients into updates: `train.optimizer`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use regard_decode::{DecodeBench, ProfileLine, bench_decode};
 use regard_kernels::device;
-use regard_nn::{ModelConfig, RnnConfig, TransformerConfig};
+use regard_nn::{ModelConfig, Precision, RnnConfig, TransformerConfig};
 use regard_text::SpecialIds;
 use regard_train::{BenchPadding, Profile, Recompute, TrainBench, bench_train};
 
 use crate::cli::{
     Arguments, BenchCommand, BenchDecodeOptions, BenchOptions, BenchTrainOptions, PaddingName,
-    ShapeOptions,
+    PrecisionName, ShapeOptions,
 };
 use crate::output::say;
 
@@ -50,6 +50,10 @@ fn train(options: &BenchTrainOptions, arguments: &Arguments) -> Result<()> {
             Recompute::Layers
         } else {
             Recompute::None
+        },
+        precision: match options.precision {
+            PrecisionName::F32 => Precision::F32,
+            PrecisionName::Bf16 => Precision::Bf16,
         },
         steps: shape.steps,
         profile: options.profile,

@@ -67,6 +67,13 @@ fn devices_that_are_not_there_are_refused() {
             "cargo build --release --features cuda",
         ]);
     }
+    if cfg!(feature = "cuda") {
+        // No card is visible, whether there is one or not.
+        let check = ["check", "tiny.toml", "--device", "cuda"];
+        place
+            .run_with(&[("CUDA_VISIBLE_DEVICES", "")], &check)
+            .fails(&["`cuda` found no device on this machine; install NVIDIA's driver"]);
+    }
     let through_a_driver = [
         ("wgpu", cfg!(feature = "wgpu")),
         ("vulkan", cfg!(feature = "vulkan")),
