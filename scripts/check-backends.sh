@@ -48,9 +48,11 @@ for backend in "${backends[@]}"; do
         REGARD_DEVICE=$backend checked --test decode -- search:: beam:: scoring::
         REGARD_DEVICE=$backend checked --test train -- update:: run:: groups::
         # Up to five letters and one small layer a side: an update of the configuration as it is takes such a driver seconds.
-        copy=(--set data.generate.max_length=5 --set data.batch_tokens=256 --set train.log_every=25)
-        copy+=(--set model.{d_model=32,d_ff=64,n_heads=2,encoder_layers=1,decoder_layers=1})
-        copy+=(--set train.{learning_rate=0.01,warmup=20,steps=250,horizon=250})
+        for setting in data.{generate.max_length=5,batch_tokens=256} \
+            model.{d_model=32,d_ff=64,n_heads=2,encoder_layers=1,decoder_layers=1} \
+            train.{learning_rate=0.01,warmup=20,steps=250,horizon=250,log_every=25}; do
+            copy+=(--set "$setting")
+        done
     else
         step "laws and PyTorch's numbers on $backend"
         REGARD_DEVICE=$backend checked --lib --test nn --test decode --test train
