@@ -69,6 +69,7 @@ pub fn recompute<M: Module + 'static, I: Inputs, const D: usize>(
         return found.record(module, inputs, f);
     }
     #[cfg(feature = "ndarray")]
+    #[expect(deprecated, reason = "there as long as burn has it")]
     if let Some(found) = step::Found::<burn::backend::NdArray>::new(module, &inputs) {
         return found.record(module, inputs, f);
     }
