@@ -58,6 +58,7 @@ for backend in "${backends[@]}"; do
     else
         step "laws and PyTorch's numbers on $backend"
         REGARD_DEVICE=$backend checked --lib --test nn --test decode --test train
+        copy+=(--set train.steps=750)
     fi
     step "copy on $backend"
     "$program" train configs/copy.toml --run "$work/$backend" --device "$backend" "${copy[@]}"
