@@ -11,7 +11,9 @@ cd "$(dirname "$0")/.."
 
 program=${1:?which program}
 device=${2:-cuda}
+# To try the script itself: STEPS=60 LEAST=0 TINY=1.
 steps=${STEPS:-1500}
+least=${LEAST:-99}
 shape=(--layers 6 --d-model 512 --d-ff 2048 --n-heads 8 --vocabulary 32000 --batch 400 --source-length 64 --target-length 64 --steps 20)
 [ -z "${TINY:-}" ] || shape=(--layers 1 --d-model 16 --d-ff 32 --n-heads 2 --vocabulary 100 --batch 4 --source-length 8 --target-length 8 --steps 2)
 work=$(mktemp -d)
@@ -36,8 +38,11 @@ learn() { # NAME SETTINGS...
     local name=$1
     shift
     time "$program" train configs/copy.toml --run "$work/$name" --device "$device" --set train.steps="$steps" "$@"
-    printf '%s: %s %% exact on %s, %s %% on flex\n' "$name" "$(exact "$work/$name" "$device")" "$device" "$(exact "$work/$name" flex)" |
-        tee -a "$work/figures"
+    local here there
+    here=$(exact "$work/$name" "$device")
+    there=$(exact "$work/$name" flex)
+    printf '%s: %s %% exact on %s, %s %% on flex, %s asked for\n' "$name" "$here" "$device" "$there" "$least" | tee -a "$work/figures"
+    awk -v here="$here" -v there="$there" -v least="$least" 'BEGIN { exit !(here >= least && there >= least) }'
 }
 has_bf16=$("$program" devices | grep -E "^ *$device" | grep -c bf16 || true)
 show "copy, f32" learn f32
