@@ -44,9 +44,10 @@ for backend in "${backends[@]}"; do
     if [ "$backend" = wgpu ] && [ -n "$software" ]; then
         step "operations, whole models, search and updates on wgpu"
         REGARD_DEVICE=$backend checked --lib -- --skip flex::
-        # Other laws of transformers take minutes each, and so does a rule that learns hundreds of updates.
+        # The other laws of transformers take minutes each, and so does a rule that learns hundreds of updates.
         REGARD_DEVICE=$backend checked --test nn -- \
-            transformer::{a_,an_,blocks,cutting,each,evaluation,every,hypotheses,maps,padding_changes,parameters}
+            transformer::{a_,an_,blocks,cutting,each,evaluation,every,hypotheses,maps,padding_changes,parameters} \
+            transformer::{self_attention,stepping,the_future,what_stands}
         REGARD_DEVICE=$backend checked --test decode -- search:: beam:: scoring::
         REGARD_DEVICE=$backend checked --test train -- update:: optimizers:: run:: groups:: --skip every_rule_learns
         # Up to five letters and one small layer a side: an update of the configuration as it is takes such a driver seconds.
